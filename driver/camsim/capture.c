@@ -1,0 +1,422 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The board's capture nodes: camsimN-raw takes what is on the wires, camsimN-nv12 what the ISP
+ * makes of it. Buffers are filled in stream.c.
+ */
+#include <media/v4l2-event.h>
+#include <media/v4l2-ioctl.h>
+#include <media/videobuf2-dma-contig.h>
+#include <media/videobuf2-vmalloc.h>
+
+#include "priv.h"
+
+static const struct vb2_mem_ops *camsim_memops;
+
+static const struct camsim_node_info {
+	const char *name;
+	u32 code, fourcc;
+	u32 bytes_per_pixel;
+} camsim_node_infos[CAMSIM_NUM_NODES] = {
+	[CAMSIM_RAW] = { "raw", MEDIA_BUS_FMT_SRGGB10_1X10, V4L2_PIX_FMT_SRGGB10, 2 },
+	[CAMSIM_NV12] = { "nv12", MEDIA_BUS_FMT_YUYV8_1_5X8, V4L2_PIX_FMT_NV12, 1 },
+};
+
+int camsim_capture_set_allocator(const char *name)
+{
+	if (!strcmp(name, "vmalloc"))
+		camsim_memops = &vb2_vmalloc_memops;
+	else if (!strcmp(name, "dma-contig"))
+		camsim_memops = &vb2_dma_contig_memops;
+	else
+		return -EINVAL;
+	return 0;
+}
+
+/* -----------------------------------------------------------------------------
+ * Queue
+ */
+
+static int camsim_queue_setup(struct vb2_queue *q, unsigned int *num_buffers,
+			      unsigned int *num_planes, unsigned int sizes[],
+			      struct device *alloc_devs[])
+{
+	struct camsim_node *node = vb2_get_drv_priv(q);
+
+	if (*num_planes)
+		return sizes[0] < node->format.sizeimage ? -EINVAL : 0;
+	*num_planes = 1;
+	sizes[0] = node->format.sizeimage;
+	return 0;
+}
+
+static int camsim_buf_prepare(struct vb2_buffer *vb)
+{
+	struct camsim_node *node = vb2_get_drv_priv(vb->vb2_queue);
+
+	/* The payload is not known before the frame is. */
+	if (vb2_plane_size(vb, 0) < node->format.sizeimage)
+		return -EINVAL;
+	/* An imported buffer need not have an address here. */
+	return vb2_plane_vaddr(vb, 0) ? 0 : -ENOMEM;
+}
+
+static void camsim_buf_queue(struct vb2_buffer *vb)
+{
+	struct camsim_node *node = vb2_get_drv_priv(vb->vb2_queue);
+	struct camsim_buffer *buf = container_of(to_vb2_v4l2_buffer(vb), struct camsim_buffer, vb);
+
+	spin_lock_irq(&node->camsim->queue_lock);
+	list_add_tail(&buf->list, &node->camsim->queues[node->id].buffers);
+	spin_unlock_irq(&node->camsim->queue_lock);
+}
+
+/* Waits until the sensor thread has no buffer of this node, then gives the others back. */
+static void camsim_return_buffers(struct camsim_node *node, enum vb2_buffer_state state)
+{
+	struct camsim *camsim = node->camsim;
+	struct camsim_queue *queue = &camsim->queues[node->id];
+	struct camsim_buffer *buf, *tmp;
+	LIST_HEAD(buffers);
+
+	spin_lock_irq(&camsim->queue_lock);
+	queue->streaming = false;
+	list_splice_init(&queue->buffers, &buffers);
+	spin_unlock_irq(&camsim->queue_lock);
+
+	wake_up_all(&camsim->wait);
+	wait_event(camsim->wait, !READ_ONCE(queue->current_buffer));
+
+	list_for_each_entry_safe(buf, tmp, &buffers, list) {
+		list_del(&buf->list);
+		vb2_buffer_done(&buf->vb.vb2_buf, state);
+	}
+}
+
+/*
+ * Not done by the link's validation: all links are fixed, so that both nodes are always in the
+ * pipeline, and the format of the one that isn't used doesn't matter.
+ */
+static int camsim_check_format(struct camsim_node *node)
+{
+	struct media_pad *source = media_pad_remote_pad_first(&node->pad);
+	const struct v4l2_mbus_framefmt *fmt;
+	struct v4l2_subdev_state *state;
+	struct v4l2_subdev *sd;
+	int ret = 0;
+
+	if (!source)
+		return -ENOLINK;
+	sd = media_entity_to_v4l2_subdev(source->entity);
+	state = v4l2_subdev_lock_and_get_active_state(sd);
+	fmt = v4l2_subdev_state_get_format(state, source->index);
+	if (fmt->width != node->format.width || fmt->height != node->format.height) {
+		dev_dbg(node->camsim->dev, "%s is %ux%u, %s is %ux%u\n", sd->name, fmt->width,
+			fmt->height, node->vdev.name, node->format.width, node->format.height);
+		ret = -EPIPE;
+	}
+	v4l2_subdev_unlock_state(state);
+	return ret;
+}
+
+static int camsim_stream_source(struct camsim_node *node, bool on)
+{
+	struct media_pad *source = media_pad_remote_pad_first(&node->pad);
+	struct v4l2_subdev *sd = media_entity_to_v4l2_subdev(source->entity);
+
+	return on ? v4l2_subdev_enable_streams(sd, source->index, BIT_ULL(0))
+		  : v4l2_subdev_disable_streams(sd, source->index, BIT_ULL(0));
+}
+
+static void camsim_queue_start(struct camsim_node *node)
+{
+	struct camsim_queue *queue = &node->camsim->queues[node->id];
+
+	spin_lock_irq(&node->camsim->queue_lock);
+	queue->width = node->format.width;
+	queue->height = node->format.height;
+	queue->bytesperline = node->format.bytesperline;
+	queue->sizeimage = node->format.sizeimage;
+	queue->sequence_base = node->camsim->sequence;
+	queue->streaming = true;
+	spin_unlock_irq(&node->camsim->queue_lock);
+}
+
+static int camsim_start_streaming(struct vb2_queue *q, unsigned int count)
+{
+	struct camsim_node *node = vb2_get_drv_priv(q);
+	int ret;
+
+	ret = video_device_pipeline_start(&node->vdev, &node->camsim->pipe);
+	if (ret)
+		goto err_buffers;
+	ret = camsim_check_format(node);
+	if (ret)
+		goto err_pipeline;
+
+	camsim_queue_start(node);
+	ret = camsim_stream_source(node, true);
+	if (ret)
+		goto err_pipeline;
+	return 0;
+
+err_pipeline:
+	video_device_pipeline_stop(&node->vdev);
+err_buffers:
+	camsim_return_buffers(node, VB2_BUF_STATE_QUEUED);
+	return ret;
+}
+
+static void camsim_stop_streaming(struct vb2_queue *q)
+{
+	struct camsim_node *node = vb2_get_drv_priv(q);
+
+	/* First, so that a frame under way is emptied and not shown as cut by the sensor. */
+	WRITE_ONCE(node->camsim->queues[node->id].streaming, false);
+	camsim_stream_source(node, false);
+	camsim_return_buffers(node, VB2_BUF_STATE_ERROR);
+	video_device_pipeline_stop(&node->vdev);
+}
+
+static const struct vb2_ops camsim_queue_ops = {
+	.queue_setup = camsim_queue_setup,
+	.buf_prepare = camsim_buf_prepare,
+	.buf_queue = camsim_buf_queue,
+	.start_streaming = camsim_start_streaming,
+	.stop_streaming = camsim_stop_streaming,
+	.wait_prepare = vb2_ops_wait_prepare,
+	.wait_finish = vb2_ops_wait_finish,
+};
+
+/* -----------------------------------------------------------------------------
+ * ioctls
+ */
+
+static void camsim_adjust_format(const struct camsim_node *node, struct v4l2_pix_format *pix)
+{
+	const struct camsim_node_info *info = &camsim_node_infos[node->id];
+
+	pix->width = clamp(round_down(pix->width, 4), CAMSIM_MIN_WIDTH, CAMSIM_ARRAY_WIDTH);
+	pix->height = clamp(round_down(pix->height, 2), CAMSIM_MIN_HEIGHT, CAMSIM_ARRAY_HEIGHT);
+	pix->pixelformat = info->fourcc;
+	pix->field = V4L2_FIELD_NONE;
+	pix->bytesperline = pix->width * info->bytes_per_pixel;
+	pix->sizeimage = pix->bytesperline * pix->height;
+	pix->flags = 0;
+	pix->ycbcr_enc = V4L2_YCBCR_ENC_601;
+	pix->quantization = V4L2_QUANTIZATION_FULL_RANGE;
+	if (node->id == CAMSIM_NV12) {
+		pix->sizeimage += pix->sizeimage / 2;
+		pix->colorspace = V4L2_COLORSPACE_SRGB;
+		pix->xfer_func = V4L2_XFER_FUNC_SRGB;
+	} else {
+		pix->colorspace = V4L2_COLORSPACE_RAW;
+		pix->xfer_func = V4L2_XFER_FUNC_NONE;
+	}
+}
+
+static int camsim_querycap(struct file *file, void *fh, struct v4l2_capability *cap)
+{
+	strscpy(cap->driver, "camsim", sizeof(cap->driver));
+	strscpy(cap->card, video_devdata(file)->name, sizeof(cap->card));
+	return 0;
+}
+
+static int camsim_enum_fmt(struct file *file, void *fh, struct v4l2_fmtdesc *f)
+{
+	struct camsim_node *node = video_drvdata(file);
+	const struct camsim_node_info *info = &camsim_node_infos[node->id];
+
+	if (f->index || (f->mbus_code && f->mbus_code != info->code))
+		return -EINVAL;
+	f->pixelformat = info->fourcc;
+	return 0;
+}
+
+static int camsim_g_fmt(struct file *file, void *fh, struct v4l2_format *f)
+{
+	struct camsim_node *node = video_drvdata(file);
+
+	f->fmt.pix = node->format;
+	return 0;
+}
+
+static int camsim_try_fmt(struct file *file, void *fh, struct v4l2_format *f)
+{
+	camsim_adjust_format(video_drvdata(file), &f->fmt.pix);
+	return 0;
+}
+
+static int camsim_s_fmt(struct file *file, void *fh, struct v4l2_format *f)
+{
+	struct camsim_node *node = video_drvdata(file);
+
+	if (vb2_is_busy(&node->queue))
+		return -EBUSY;
+	camsim_adjust_format(node, &f->fmt.pix);
+	node->format = f->fmt.pix;
+	return 0;
+}
+
+static int camsim_enum_framesizes(struct file *file, void *fh, struct v4l2_frmsizeenum *fsize)
+{
+	struct camsim_node *node = video_drvdata(file);
+
+	if (fsize->index || fsize->pixel_format != camsim_node_infos[node->id].fourcc)
+		return -EINVAL;
+	fsize->type = V4L2_FRMSIZE_TYPE_STEPWISE;
+	fsize->stepwise = (struct v4l2_frmsize_stepwise) {
+		CAMSIM_MIN_WIDTH, CAMSIM_ARRAY_WIDTH, 4,
+		CAMSIM_MIN_HEIGHT, CAMSIM_ARRAY_HEIGHT, 2,
+	};
+	return 0;
+}
+
+static int camsim_log_status(struct file *file, void *fh)
+{
+	struct camsim_node *node = video_drvdata(file);
+
+	v4l2_device_call_all(&node->camsim->v4l2_dev, 0, core, log_status);
+	return 0;
+}
+
+static const struct v4l2_ioctl_ops camsim_capture_ioctl_ops = {
+	.vidioc_querycap = camsim_querycap,
+	.vidioc_enum_fmt_vid_cap = camsim_enum_fmt,
+	.vidioc_g_fmt_vid_cap = camsim_g_fmt,
+	.vidioc_try_fmt_vid_cap = camsim_try_fmt,
+	.vidioc_s_fmt_vid_cap = camsim_s_fmt,
+	.vidioc_enum_framesizes = camsim_enum_framesizes,
+	.vidioc_reqbufs = vb2_ioctl_reqbufs,
+	.vidioc_create_bufs = vb2_ioctl_create_bufs,
+	.vidioc_remove_bufs = vb2_ioctl_remove_bufs,
+	.vidioc_prepare_buf = vb2_ioctl_prepare_buf,
+	.vidioc_querybuf = vb2_ioctl_querybuf,
+	.vidioc_qbuf = vb2_ioctl_qbuf,
+	.vidioc_dqbuf = vb2_ioctl_dqbuf,
+	.vidioc_expbuf = vb2_ioctl_expbuf,
+	.vidioc_streamon = vb2_ioctl_streamon,
+	.vidioc_streamoff = vb2_ioctl_streamoff,
+	.vidioc_log_status = camsim_log_status,
+};
+
+static const struct v4l2_file_operations camsim_capture_fops = {
+	.owner = THIS_MODULE,
+	.open = v4l2_fh_open,
+	.release = vb2_fop_release,
+	.poll = vb2_fop_poll,
+	.mmap = vb2_fop_mmap,
+	.unlocked_ioctl = video_ioctl2,
+};
+
+/* -----------------------------------------------------------------------------
+ * Coming and going
+ */
+
+static void camsim_node_release(struct video_device *vdev)
+{
+	struct camsim_node *node = container_of(vdev, struct camsim_node, vdev);
+
+	camsim_put(node->camsim);
+	mutex_destroy(&node->lock);
+	kfree(node);
+}
+
+static int camsim_node_init_queue(struct camsim_node *node)
+{
+	struct vb2_queue *q = &node->queue;
+
+	q->type = V4L2_BUF_TYPE_VIDEO_CAPTURE;
+	q->io_modes = VB2_MMAP | VB2_DMABUF;
+	q->drv_priv = node;
+	q->ops = &camsim_queue_ops;
+	q->mem_ops = camsim_memops;
+	q->buf_struct_size = sizeof(struct camsim_buffer);
+	q->timestamp_flags = V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC;
+	q->min_queued_buffers = 1;
+	q->lock = &node->lock;
+	q->dev = node->camsim->dev;
+	return vb2_queue_init(q);
+}
+
+static void camsim_node_init_vdev(struct camsim_node *node)
+{
+	struct video_device *vdev = &node->vdev;
+
+	vdev->fops = &camsim_capture_fops;
+	vdev->ioctl_ops = &camsim_capture_ioctl_ops;
+	vdev->release = camsim_node_release;
+	vdev->v4l2_dev = &node->camsim->v4l2_dev;
+	vdev->queue = &node->queue;
+	vdev->lock = &node->lock;
+	vdev->vfl_dir = VFL_DIR_RX;
+	vdev->device_caps = V4L2_CAP_VIDEO_CAPTURE | V4L2_CAP_STREAMING | V4L2_CAP_IO_MC;
+	if (node->id == CAMSIM_NV12)
+		vdev->entity.flags |= MEDIA_ENT_FL_DEFAULT;
+	snprintf(vdev->name, sizeof(vdev->name), "camsim%u-%s", node->camsim->id,
+		 camsim_node_infos[node->id].name);
+	video_set_drvdata(vdev, node);
+}
+
+static int camsim_node_link(struct camsim_node *node)
+{
+	struct camsim *camsim = node->camsim;
+	struct media_entity *source = node->id == CAMSIM_RAW ? &camsim->csi.entity
+							     : &camsim->isp.entity;
+	u16 pad = node->id == CAMSIM_RAW ? CAMSIM_CSI_RAW : CAMSIM_ISP_SOURCE;
+
+	return media_create_pad_link(source, pad, &node->vdev.entity, 0,
+				     MEDIA_LNK_FL_ENABLED | MEDIA_LNK_FL_IMMUTABLE);
+}
+
+int camsim_capture_register(struct camsim *camsim, enum camsim_node_id id)
+{
+	struct camsim_node *node;
+	int ret;
+
+	node = kzalloc(sizeof(*node), GFP_KERNEL);
+	if (!node)
+		return -ENOMEM;
+	node->camsim = camsim_get(camsim);
+	node->id = id;
+	mutex_init(&node->lock);
+	node->format.width = CAMSIM_ARRAY_WIDTH;
+	node->format.height = CAMSIM_ARRAY_HEIGHT;
+	camsim_adjust_format(node, &node->format);
+
+	ret = camsim_node_init_queue(node);
+	if (ret)
+		goto err_free;
+	camsim_node_init_vdev(node);
+	node->pad.flags = MEDIA_PAD_FL_SINK;
+	ret = media_entity_pads_init(&node->vdev.entity, 1, &node->pad);
+	if (ret)
+		goto err_free;
+	ret = video_register_device(&node->vdev, VFL_TYPE_VIDEO, -1);
+	if (ret)
+		goto err_free;
+
+	/* From here on the node goes by its release. */
+	camsim->nodes[id] = node;
+	return camsim_node_link(node);
+
+err_free:
+	camsim_node_release(&node->vdev);
+	return ret;
+}
+
+void camsim_capture_unregister(struct camsim *camsim, enum camsim_node_id id)
+{
+	struct camsim_node *node = camsim->nodes[id];
+
+	camsim->nodes[id] = NULL;
+	if (!node)
+		return;
+	get_device(&node->vdev.dev);
+	vb2_video_unregister_device(&node->vdev);
+	/*
+	 * The framework does this when the last file is closed: till then there would be two
+	 * entities of one name if the sensor comes back.
+	 */
+	media_device_unregister_entity(&node->vdev.entity);
+	put_device(&node->vdev.dev);
+}

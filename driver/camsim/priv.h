@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * camsim, the virtual camera board: what its files share.
+ *
+ * One struct camsim is one camera: supplies, clock, lines, I2C bus and the sensor model on it
+ * (board.c, i2c.c, gc2053-model.c), the CSI-2 receiver and ISP with their media graph (graph.c,
+ * csi.c, isp-subdev.c), the capture queues (capture.c), the scene (scene.c) and the thread that
+ * makes a frame of it each time the registers say so (stream.c, sense.c, isp.c, tag.c).
+ *
+ * Locks, outermost first: a video node's mutex; the sub-devices' state locks; scene->lock;
+ * camsim->lock (registers, errors, trace) and camsim->queue_lock, both spinlocks and leaves.
+ */
+#ifndef CAMSIM_PRIV_H
+#define CAMSIM_PRIV_H
+
+#include <linux/clk-provider.h>
+#include <linux/gpio/driver.h>
+#include <linux/i2c.h>
+#include <linux/kref.h>
+#include <linux/mutex.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+#include <media/media-device.h>
+#include <media/v4l2-async.h>
+#include <media/v4l2-ctrls.h>
+#include <media/v4l2-dev.h>
+#include <media/v4l2-device.h>
+#include <media/v4l2-subdev.h>
+#include <media/videobuf2-v4l2.h>
+
+#include "gc2053-model.h"
+
+#define CAMSIM_ARRAY_WIDTH	1920
+#define CAMSIM_ARRAY_HEIGHT	1080
+#define CAMSIM_MIN_WIDTH	64
+#define CAMSIM_MIN_HEIGHT	64
+#define CAMSIM_BLACK		64
+#define CAMSIM_WHITE		1023
+/* The width register has 11 bits; lines beyond the array's height are not computed. */
+#define CAMSIM_RAW_SIZE		(2048 * CAMSIM_ARRAY_HEIGHT * 2)
+
+enum camsim_node_id {
+	CAMSIM_RAW,
+	CAMSIM_NV12,
+	CAMSIM_NUM_NODES
+};
+
+enum camsim_csi_pad {
+	CAMSIM_CSI_SINK,
+	CAMSIM_CSI_RAW,
+	CAMSIM_CSI_ISP,
+	CAMSIM_CSI_NUM_PADS
+};
+
+enum camsim_isp_pad {
+	CAMSIM_ISP_SINK,
+	CAMSIM_ISP_SOURCE,
+	CAMSIM_ISP_NUM_PADS
+};
+
+/* What the receiver saw */
+enum camsim_rx_error {
+	CAMSIM_RX_SHORT,
+	CAMSIM_RX_LONG,
+	CAMSIM_RX_LINE_LENGTH,
+	CAMSIM_RX_ORDER,
+	CAMSIM_RX_CRC,
+	CAMSIM_RX_NUM_ERRORS
+};
+
+struct camsim;
+struct camsim_scene;
+struct camsim_tables;
+struct camsim_trace;
+
+struct camsim_buffer {
+	struct vb2_v4l2_buffer vb;
+	struct list_head list;
+};
+
+/* The half of a capture node that the sensor thread sees; lives as long as the camera. */
+struct camsim_queue {
+	struct list_head buffers;	/* under camsim->queue_lock, as all here */
+	struct camsim_buffer *current_buffer;
+	bool streaming;
+	u32 sequence_base;
+	u32 width, height, bytesperline, sizeimage;
+};
+
+/* The half that userspace sees; its memory goes when the last file is closed. */
+struct camsim_node {
+	struct camsim *camsim;
+	enum camsim_node_id id;
+	struct video_device vdev;
+	struct vb2_queue queue;
+	struct mutex lock;		/* serialises ioctls and the queue */
+	struct media_pad pad;
+	struct v4l2_pix_format format;
+};
+
+struct camsim_faults {
+	u32 short_lines;		/* lines that arrive of each frame, 0 for all */
+	u32 nack;			/* the n-th message from now gets no answer */
+	bool crc;
+	bool wrong_id;
+};
+
+/* Time spent since the board was made, and for how many frames; debugfs.c starts it anew */
+struct camsim_stage {
+	u64 ns;
+	u64 least_ns;
+	u32 frames;
+};
+
+struct camsim {
+	struct kref kref;
+	struct device *dev;
+	u32 id;
+
+	spinlock_t lock;		/* the model, errors, faults and trace */
+	struct gc2053_model model;
+	u16 sensor_address;
+	u32 rx_errors[CAMSIM_RX_NUM_ERRORS];
+	u32 model_reported, rx_reported;
+	struct camsim_faults faults;
+	struct camsim_trace *trace;
+
+	struct clk_hw clock;
+	struct gpio_chip gpio;
+	struct i2c_adapter adapter;
+
+	struct media_device mdev;
+	struct v4l2_device v4l2_dev;
+	struct v4l2_async_notifier notifier;
+	struct media_pipeline pipe;
+	bool graph_registered;
+
+	struct v4l2_subdev csi;
+	struct media_pad csi_pads[CAMSIM_CSI_NUM_PADS];
+	struct v4l2_ctrl_handler csi_ctrls;
+	struct v4l2_ctrl *pixel_tag;
+	struct media_pad *sensor_pad;
+	struct v4l2_subdev *sensor;
+
+	struct v4l2_subdev isp;
+	struct media_pad isp_pads[CAMSIM_ISP_NUM_PADS];
+
+	struct camsim_node *nodes[CAMSIM_NUM_NODES];
+
+	spinlock_t queue_lock;		/* the queues */
+	struct camsim_queue queues[CAMSIM_NUM_NODES];
+	wait_queue_head_t wait;		/* streaming, stopping, and buffers given back */
+	struct task_struct *thread;
+	u32 sequence;			/* of the next frame, since the receiver was started */
+	u32 sensed;			/* frames since the board was made */
+	u32 rx_width, rx_height;	/* what the receiver was set up for */
+	u32 *raw;			/* the frame on the wires */
+	struct camsim_tables *tables;
+
+	struct camsim_scene *scene;
+
+	struct camsim_stage scene_time, sense_time, isp_time, copy_time;
+	u32 delivered, late, unwanted;
+
+	struct dentry *debugfs;
+};
+
+/* board.c */
+struct camsim *camsim_get(struct camsim *camsim);
+void camsim_put(struct camsim *camsim);
+void camsim_set_pin(struct camsim *camsim, enum gc2053_pin pin, bool on);
+
+/* i2c.c */
+int camsim_i2c_init(struct camsim *camsim, struct device_node *bus);
+
+/* graph.c */
+int camsim_graph_init(struct camsim *camsim);
+int camsim_graph_start(struct camsim *camsim);
+void camsim_graph_cleanup(struct camsim *camsim);
+
+/* csi.c and isp-subdev.c */
+int camsim_csi_init(struct camsim *camsim);
+void camsim_csi_cleanup(struct camsim *camsim);
+int camsim_isp_init(struct camsim *camsim);
+void camsim_isp_cleanup(struct camsim *camsim);
+
+/* capture.c */
+int camsim_capture_set_allocator(const char *name);
+int camsim_capture_register(struct camsim *camsim, enum camsim_node_id id);
+void camsim_capture_unregister(struct camsim *camsim, enum camsim_node_id id);
+
+/* stream.c */
+int camsim_stream_start(struct camsim *camsim);
+void camsim_stream_stop(struct camsim *camsim);
+
+/* scene.c and generated.c: the picture in front of the sensor */
+struct camsim_picture {
+	const u8 *y, *u, *v;
+	u32 width, height;
+	u32 y_stride, c_stride, c_step;
+	u32 id;
+	bool full_range, bt709;
+};
+
+int camsim_scene_init(struct camsim *camsim);
+void camsim_scene_cleanup(struct camsim *camsim);
+void camsim_scene_free(struct camsim *camsim);
+/* The picture stays as it is until it is given back. */
+const struct camsim_picture *camsim_scene_lock(struct camsim *camsim);
+void camsim_scene_unlock(struct camsim *camsim);
+
+struct camsim_generated;
+struct camsim_generated *camsim_generated_alloc(u32 camera);
+void camsim_generated_free(struct camsim_generated *generated);
+const struct camsim_picture *camsim_generated_next(struct camsim_generated *generated);
+
+/* sense.c, isp.c, tag.c: the computed stages */
+struct camsim_tables *camsim_tables_alloc(void);
+void camsim_tables_free(struct camsim_tables *tables);
+
+/* A frame as the sensor sees it; light is exposure x gain at that time */
+struct camsim_shot {
+	const struct gc2053_view *view;
+	const struct camsim_picture *picture;
+	const u8 *tag;			/* NULL for none */
+	u32 exposure, gain;
+};
+
+/* A line has a whole number of colour pairs. */
+static inline u32 camsim_raw_stride(const struct gc2053_view *view)
+{
+	return view->width / 2 * 4;
+}
+
+void camsim_sense(struct camsim_tables *tables, const struct camsim_shot *shot, u32 *raw);
+void camsim_tag_make(u8 *tag, u32 camera, u32 frame, u64 ns, u32 scene);
+int camsim_tag_row(int array_y);
+bool camsim_tag_bit(const u8 *tag, int row, int column);
+u16 camsim_linear(u32 srgb_256);
+void camsim_isp_frame(struct camsim_tables *tables, const u32 *raw, u32 width, u32 height,
+		      u32 lines, u8 *y, u8 *uv);
+
+/* debugfs.c */
+extern const char * const camsim_rx_error_names[CAMSIM_RX_NUM_ERRORS];
+void camsim_debugfs_init(void);
+void camsim_debugfs_exit(void);
+void camsim_debugfs_add(struct camsim *camsim);
+void camsim_debugfs_remove(struct camsim *camsim);
+struct camsim_trace *camsim_trace_alloc(void);
+void camsim_trace_free(struct camsim_trace *trace);
+void camsim_trace_pin(struct camsim *camsim, enum gc2053_pin pin, bool on);
+void camsim_trace_i2c(struct camsim *camsim, const char *what, u8 page, u8 reg, u8 val);
+void camsim_trace_event(struct camsim *camsim, const char *what);
+void camsim_report_errors(struct camsim *camsim);
+void camsim_rx_error(struct camsim *camsim, enum camsim_rx_error error);
+
+#endif

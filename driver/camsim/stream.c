@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The board's time: a thread that, while the receiver runs and the registers say that the
+ * sensor streams, starts a frame each frame period, has it computed if anybody gave a buffer
+ * for it, and gives the buffers back when its last line would be through.
+ *
+ * What a buffer says is what the wires brought: payload in bytes, an error flag on a frame that
+ * is not whole, and zeros from the payload's end to the end of the image.
+ */
+#include <linux/kthread.h>
+#include <linux/sched.h>
+#include <media/v4l2-event.h>
+
+#include "camsim.h"
+#include "priv.h"
+
+/* One frame on its way */
+struct camsim_frame {
+	struct gc2053_view view;
+	u32 exposure, gain;
+	u64 start_ns;
+	u32 sequence, number;
+	u32 lines;			/* that reach the receiver */
+	bool bad;
+	bool crc;
+	struct camsim_buffer *buffers[CAMSIM_NUM_NODES];
+};
+
+static bool camsim_sensor_streams(struct camsim *camsim)
+{
+	unsigned long flags;
+	bool streams;
+
+	spin_lock_irqsave(&camsim->lock, flags);
+	streams = gc2053_streaming(&camsim->model);
+	spin_unlock_irqrestore(&camsim->lock, flags);
+	return streams;
+}
+
+static void camsim_stage_done(struct camsim_stage *stage, u64 start)
+{
+	u64 ns = ktime_get_ns() - start;
+
+	stage->ns += ns;
+	stage->least_ns = stage->frames ? min(stage->least_ns, ns) : ns;
+	stage->frames++;
+}
+
+/* -----------------------------------------------------------------------------
+ * Buffers
+ */
+
+static struct camsim_buffer *camsim_take_buffer(struct camsim *camsim, struct camsim_queue *queue)
+{
+	struct camsim_buffer *buf = NULL;
+
+	spin_lock_irq(&camsim->queue_lock);
+	if (queue->streaming)
+		buf = list_first_entry_or_null(&queue->buffers, struct camsim_buffer, list);
+	if (buf)
+		list_del(&buf->list);
+	queue->current_buffer = buf;
+	spin_unlock_irq(&camsim->queue_lock);
+	return buf;
+}
+
+static void camsim_finish_buffer(struct camsim *camsim, struct camsim_frame *frame,
+				 enum camsim_node_id id, u32 payload, bool bad)
+{
+	struct camsim_queue *queue = &camsim->queues[id];
+	struct vb2_v4l2_buffer *vb = &frame->buffers[id]->vb;
+	u8 *data = vb2_plane_vaddr(&vb->vb2_buf, 0);
+
+	payload = min(payload, queue->sizeimage);
+	memset(data + payload, 0, queue->sizeimage - payload);
+	vb2_set_plane_payload(&vb->vb2_buf, 0, payload);
+	vb->vb2_buf.timestamp = frame->start_ns;
+	vb->sequence = frame->sequence - queue->sequence_base;
+	vb->field = V4L2_FIELD_NONE;
+	frame->buffers[id] = NULL;
+	vb2_buffer_done(&vb->vb2_buf, bad ? VB2_BUF_STATE_ERROR : VB2_BUF_STATE_DONE);
+
+	spin_lock_irq(&camsim->queue_lock);
+	queue->current_buffer = NULL;
+	spin_unlock_irq(&camsim->queue_lock);
+	wake_up_all(&camsim->wait);
+	camsim->delivered++;
+}
+
+/* Nothing came: the buffer waits for the next frame. */
+static void camsim_keep_buffer(struct camsim *camsim, struct camsim_frame *frame,
+			       enum camsim_node_id id)
+{
+	struct camsim_queue *queue = &camsim->queues[id];
+
+	spin_lock_irq(&camsim->queue_lock);
+	if (queue->streaming) {
+		list_add(&frame->buffers[id]->list, &queue->buffers);
+		queue->current_buffer = NULL;
+		frame->buffers[id] = NULL;
+	}
+	spin_unlock_irq(&camsim->queue_lock);
+	if (frame->buffers[id])
+		camsim_finish_buffer(camsim, frame, id, 0, true);
+}
+
+static bool camsim_node_stopped(struct camsim *camsim, struct camsim_frame *frame,
+				enum camsim_node_id id)
+{
+	return frame->buffers[id] && !READ_ONCE(camsim->queues[id].streaming);
+}
+
+/* A node that is stopped in the middle of a frame gets its buffer back, emptied, at once. */
+static void camsim_drop_stopped(struct camsim *camsim, struct camsim_frame *frame)
+{
+	unsigned int i;
+
+	for (i = 0; i < CAMSIM_NUM_NODES; i++)
+		if (camsim_node_stopped(camsim, frame, i))
+			camsim_finish_buffer(camsim, frame, i, 0, true);
+}
+
+/* -----------------------------------------------------------------------------
+ * One frame
+ */
+
+/* What the receiver was set up for against what the registers send */
+static void camsim_receive_check(struct camsim *camsim, struct camsim_frame *frame)
+{
+	const struct gc2053_view *view = &frame->view;
+	u32 short_lines = READ_ONCE(camsim->faults.short_lines);
+
+	frame->lines = view->height;
+	if (short_lines)
+		frame->lines = min(frame->lines, short_lines);
+
+	if (frame->lines < camsim->rx_height) {
+		camsim_rx_error(camsim, CAMSIM_RX_SHORT);
+		frame->bad = true;
+	}
+	if (frame->lines > camsim->rx_height) {
+		camsim_rx_error(camsim, CAMSIM_RX_LONG);
+		frame->bad = true;
+		frame->lines = camsim->rx_height;
+	}
+	if (view->width != camsim->rx_width) {
+		camsim_rx_error(camsim, CAMSIM_RX_LINE_LENGTH);
+		frame->bad = true;
+	}
+	if (!view->red_first) {
+		camsim_rx_error(camsim, CAMSIM_RX_ORDER);
+		frame->bad = true;
+	}
+	if (READ_ONCE(camsim->faults.crc)) {
+		camsim_rx_error(camsim, CAMSIM_RX_CRC);
+		frame->bad = true;
+		frame->crc = true;
+	}
+}
+
+static void camsim_expose(struct camsim *camsim, struct camsim_frame *frame)
+{
+	struct camsim_shot shot = {
+		.view = &frame->view,
+		.exposure = frame->exposure,
+		.gain = frame->gain,
+	};
+	u8 tag[CAMSIM_TAG_BYTES];
+	u64 start = ktime_get_ns();
+
+	shot.picture = camsim_scene_lock(camsim);
+	camsim_stage_done(&camsim->scene_time, start);
+	if (v4l2_ctrl_g_ctrl(camsim->pixel_tag)) {
+		camsim_tag_make(tag, camsim->id, frame->number, frame->start_ns, shot.picture->id);
+		shot.tag = tag;
+	}
+	start = ktime_get_ns();
+	camsim_sense(camsim->tables, &shot, camsim->raw);
+	camsim_stage_done(&camsim->sense_time, start);
+	camsim_scene_unlock(camsim);
+
+	/* A damaged line arrives damaged. */
+	if (frame->crc)
+		memset((u8 *)camsim->raw + frame->lines / 2 * camsim_raw_stride(&frame->view), 0x55,
+		       64);
+}
+
+static void camsim_fill_raw(struct camsim *camsim, struct camsim_frame *frame)
+{
+	struct camsim_queue *queue = &camsim->queues[CAMSIM_RAW];
+	struct vb2_buffer *vb = &frame->buffers[CAMSIM_RAW]->vb.vb2_buf;
+	u32 sent = camsim_raw_stride(&frame->view), got = min(sent, queue->bytesperline);
+	u64 start = ktime_get_ns();
+	u8 *data = vb2_plane_vaddr(vb, 0);
+	u32 line;
+
+	for (line = 0; line < frame->lines; line++) {
+		memcpy(data, (u8 *)camsim->raw + line * sent, got);
+		memset(data + got, 0, queue->bytesperline - got);
+		data += queue->bytesperline;
+	}
+	camsim_stage_done(&camsim->copy_time, start);
+}
+
+static void camsim_fill_nv12(struct camsim *camsim, struct camsim_frame *frame)
+{
+	struct camsim_queue *queue = &camsim->queues[CAMSIM_NV12];
+	struct vb2_buffer *vb = &frame->buffers[CAMSIM_NV12]->vb.vb2_buf;
+	u8 *data = vb2_plane_vaddr(vb, 0);
+	u64 start = ktime_get_ns();
+
+	camsim_isp_frame(camsim->tables, camsim->raw, queue->width, queue->height, frame->lines,
+			 data, data + queue->width * queue->height);
+	camsim_stage_done(&camsim->isp_time, start);
+}
+
+/* The ISP takes no line that isn't as long as it was told. */
+static bool camsim_isp_takes(struct camsim *camsim, const struct camsim_frame *frame)
+{
+	return frame->view.width == camsim->queues[CAMSIM_NV12].width;
+}
+
+/*
+ * Bytes of a buffer that were received, from its start. Of a short NV12 frame only whole luma
+ * lines count, its chroma is further on than what is missing.
+ */
+static u32 camsim_payload(struct camsim *camsim, const struct camsim_frame *frame,
+			  enum camsim_node_id id)
+{
+	struct camsim_queue *queue = &camsim->queues[id];
+
+	if (id == CAMSIM_RAW)
+		return frame->lines * queue->bytesperline;
+	if (!camsim_isp_takes(camsim, frame))
+		return 0;
+	if (frame->lines >= queue->height)
+		return queue->sizeimage;
+	return round_down(frame->lines, 2) * queue->bytesperline;
+}
+
+static void camsim_finish_frame(struct camsim *camsim, struct camsim_frame *frame)
+{
+	unsigned int i;
+	u32 payload;
+
+	for (i = 0; i < CAMSIM_NUM_NODES; i++) {
+		if (!frame->buffers[i])
+			continue;
+		payload = camsim_payload(camsim, frame, i);
+		if (payload)
+			camsim_finish_buffer(camsim, frame, i, payload, frame->bad);
+		else
+			camsim_keep_buffer(camsim, frame, i);
+	}
+}
+
+/* Waits for a time; false if the sensor stopped or the receiver is to stop before. */
+static bool camsim_wait_until(struct camsim *camsim, struct camsim_frame *frame, u64 until)
+{
+	unsigned int i;
+	bool stop;
+	s64 left;
+
+	for (;;) {
+		left = until - ktime_get_ns();
+		if (left <= 0)
+			return true;
+
+		wait_event_interruptible_hrtimeout(camsim->wait,
+						   kthread_should_stop() ||
+						   !camsim_sensor_streams(camsim) ||
+						   camsim_node_stopped(camsim, frame, CAMSIM_RAW) ||
+						   camsim_node_stopped(camsim, frame, CAMSIM_NV12),
+						   ns_to_ktime(left));
+		stop = kthread_should_stop() || !camsim_sensor_streams(camsim);
+		if (stop)
+			return false;
+		for (i = 0; i < CAMSIM_NUM_NODES; i++)
+			if (camsim_node_stopped(camsim, frame, i))
+				camsim_drop_stopped(camsim, frame);
+	}
+}
+
+/* A sensor that stops in the middle of a frame has sent the lines up to there. */
+static void camsim_cut_frame(struct camsim *camsim, struct camsim_frame *frame)
+{
+	u64 elapsed = ktime_get_ns() - frame->start_ns;
+	u32 lines = div64_u64(elapsed * frame->view.height, frame->view.readout_ns);
+
+	if (lines >= frame->lines || !(frame->buffers[CAMSIM_RAW] || frame->buffers[CAMSIM_NV12]))
+		return;
+	frame->lines = lines;
+	frame->bad = true;
+	camsim_rx_error(camsim, CAMSIM_RX_SHORT);
+}
+
+static void camsim_run_frame(struct camsim *camsim, struct camsim_frame *frame)
+{
+	bool wanted = false, whole;
+	unsigned int i;
+
+	camsim_receive_check(camsim, frame);
+	for (i = 0; i < CAMSIM_NUM_NODES; i++) {
+		frame->buffers[i] = camsim_take_buffer(camsim, &camsim->queues[i]);
+		if (frame->buffers[i])
+			wanted = true;
+	}
+	if (!wanted) {
+		camsim->unwanted++;
+		return;
+	}
+
+	camsim_expose(camsim, frame);
+	if (frame->buffers[CAMSIM_RAW])
+		camsim_fill_raw(camsim, frame);
+	if (frame->buffers[CAMSIM_NV12] && camsim_isp_takes(camsim, frame))
+		camsim_fill_nv12(camsim, frame);
+
+	whole = camsim_wait_until(camsim, frame, frame->start_ns + frame->view.readout_ns);
+	camsim_drop_stopped(camsim, frame);
+	if (!whole)
+		camsim_cut_frame(camsim, frame);
+	camsim_finish_frame(camsim, frame);
+}
+
+/* -----------------------------------------------------------------------------
+ * The thread
+ */
+
+static void camsim_send_frame_sync(struct camsim *camsim, u32 sequence)
+{
+	struct v4l2_event event = {
+		.type = V4L2_EVENT_FRAME_SYNC,
+		.u.frame_sync.frame_sequence = sequence,
+	};
+
+	v4l2_event_queue(camsim->csi.devnode, &event);
+}
+
+/* Frames from the first after the sensor was started to the one in which it stops */
+static void camsim_run_stream(struct camsim *camsim)
+{
+	struct camsim_frame frame = {};
+	u32 exposure = 0, gain = 0;
+	u64 start = ktime_get_ns();
+	bool first = true;
+	u32 missed;
+
+	do {
+		frame = (struct camsim_frame) { .start_ns = start, .sequence = camsim->sequence };
+		spin_lock_irq(&camsim->lock);
+		gc2053_view_get(&camsim->model, &frame.view);
+		spin_unlock_irq(&camsim->lock);
+		camsim_report_errors(camsim);
+
+		/* [V] what is written in one frame is seen in the next but one */
+		frame.exposure = first ? frame.view.exposure : exposure;
+		frame.gain = first ? frame.view.gain : gain;
+		exposure = frame.view.exposure;
+		gain = frame.view.gain;
+		first = false;
+
+		frame.number = ++camsim->sensed;
+		camsim->sequence++;
+		camsim_send_frame_sync(camsim, frame.sequence);
+		camsim_run_frame(camsim, &frame);
+
+		/* Too slow a machine loses frames, and their numbers say so. */
+		start += frame.view.frame_ns;
+		if (ktime_get_ns() > start + frame.view.frame_ns / 2) {
+			missed = div64_u64(ktime_get_ns() - start, frame.view.frame_ns) + 1;
+			start += missed * frame.view.frame_ns;
+			camsim->sequence += missed;
+			camsim->sensed += missed;
+			camsim->late += missed;
+		}
+	} while (camsim_wait_until(camsim, &frame, start));
+}
+
+static int camsim_thread(void *data)
+{
+	struct camsim *camsim = data;
+
+	while (!kthread_should_stop()) {
+		wait_event_interruptible(camsim->wait, kthread_should_stop() ||
+					 camsim_sensor_streams(camsim));
+		if (!kthread_should_stop())
+			camsim_run_stream(camsim);
+	}
+	return 0;
+}
+
+int camsim_stream_start(struct camsim *camsim)
+{
+	struct task_struct *thread;
+
+	thread = kthread_run(camsim_thread, camsim, "camsim%u", camsim->id);
+	if (IS_ERR(thread))
+		return PTR_ERR(thread);
+	camsim->thread = thread;
+	return 0;
+}
+
+void camsim_stream_stop(struct camsim *camsim)
+{
+	kthread_stop(camsim->thread);
+	camsim->thread = NULL;
+	camsim->sequence = 0;
+}
