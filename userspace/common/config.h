@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The configuration: what voletd reads from its file, and what one volet-cam reads from
+ * the section that voletd gives it. What is here never changes after it was read; state
+ * lives elsewhere.
+ *
+ * Every error is one sentence that names the file, the group and the key, and says what
+ * to write instead. No error repeats a credential.
+ */
+#ifndef VOLET_CONFIG_H
+#define VOLET_CONFIG_H
+
+#include <glib.h>
+#include "protocol.h"
+
+#define VOLET_CAMERAS_MAX	32
+#define VOLET_PROFILES_MAX	8	/* of a camera */
+
+/* One way to see a camera. */
+struct volet_profile_config {
+	char name[VOLET_NAME_MAX];
+	enum volet_codec codec;
+	unsigned int width, height;	/* no larger than the camera's */
+	unsigned int rate;		/* frames a second at most; 0: as many as are captured */
+	unsigned int quality;		/* of JPEG, 1..100 */
+	unsigned int bitrate_kbit;	/* of H.264 */
+};
+
+/* Strings are never NULL; what the file doesn't give is empty. */
+struct volet_camera_config {
+	char name[VOLET_NAME_MAX];
+	char *media;			/* bus-info of the media device, or "test": none */
+	char *links;			/* media-ctl syntax, ';' between */
+	char *formats;
+	char *capture;			/* entity name of the capture node */
+	char *format;			/* four-character code, such as NV12 */
+	unsigned int width, height;
+	unsigned int rate;		/* frames a second of a test camera */
+	char *sensor;			/* entity name whose controls are set */
+	char *controls;			/* name=value, ';' between */
+	unsigned int jpeg_quality;	/* 1..100 */
+	unsigned int slots;		/* 2..VOLET_SLOTS_MAX */
+	unsigned int slot_size_kib;	/* a multiple of 64, the largest page size there is */
+	GPtrArray *profiles;		/* struct volet_profile_config *, one at least; the first is preset */
+};
+
+struct volet_viewer_config {
+	char name[VOLET_NAME_MAX];
+	char ha1[33];			/* lower-case hex */
+	GPtrArray *cameras;		/* names (char *), each of a configured camera */
+};
+
+struct volet_config {
+	char *rtsp_address;
+	unsigned int rtsp_port, rtsps_port;	/* 0: no such port */
+	char *certificate, *private_key;	/* paths for volet-sign; empty without an rtsps_port */
+	unsigned int age_limit_ms;
+	unsigned int max_sessions;
+	unsigned int max_unauthenticated, max_unauthenticated_per_source;
+	unsigned int authentication_timeout_s;
+	unsigned int report_s;
+	GPtrArray *cameras;		/* struct volet_camera_config *, in the file's order */
+	GPtrArray *viewers;		/* struct volet_viewer_config * */
+};
+
+#define VOLET_CONFIG_ERROR (config_error_quark())
+GQuark config_error_quark(void);
+
+/* Read the whole file; it is refused when others can read the credentials in it. */
+struct volet_config *config_load(const char *path, GError **error);
+
+/* The same from memory; `file` is the name that errors give. */
+struct volet_config *config_parse(const char *file, const char *text, gsize len, GError **error);
+void config_free(struct volet_config *config);
+
+/* NULL when there is none of that name. */
+const struct volet_viewer_config *config_find_viewer(const struct volet_config *config,
+						     const char *name);
+
+/* One [camera NAME] group, its profiles and nothing else: what volet-cam finds in VOLET_FD_EXTRA. */
+struct volet_camera_config *config_parse_camera(const char *text, gsize len, GError **error);
+void config_camera_free(struct volet_camera_config *camera);
+
+/* The profile of that name, or the first for ""; NULL when there is none. */
+const struct volet_profile_config *config_profile(const struct volet_camera_config *camera,
+						  const char *name);
+
+/* Those groups as text, with every key; config_parse_camera() gives an equal struct back. */
+char *config_camera_text(const struct volet_camera_config *camera);
+
+typedef struct volet_config volet_config;
+typedef struct volet_camera_config volet_camera_config;
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(volet_config, config_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(volet_camera_config, config_camera_free)
+
+#endif
