@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a session program shuts itself into, while it has one thread and before it reads
+ * its first byte from the network. Each function returns false with a sentence in `why`
+ * that says what is missing; the program then refuses to run. There is no weaker mode.
+ */
+#ifndef VOLET_SESSION_SANDBOX_H
+#define VOLET_SESSION_SANDBOX_H
+
+#include <stdbool.h>
+
+#define SANDBOX_WHY_MAX 256
+
+/*
+ * Was the program started as it should be? Not as root, without any capability, and with
+ * descriptors 0 to `last_fd` open and nothing else. (What a program opens of its own is
+ * opened after this.)
+ */
+bool sandbox_check_start(int last_fd, char why[SANDBOX_WHY_MAX]);
+
+/* The whole, in order; the parts below are separate for their tests. */
+bool sandbox_apply(char why[SANDBOX_WHY_MAX]);
+
+/* no_new_privs, capabilities, dumpable, limits */
+bool sandbox_privileges(char why[SANDBOX_WHY_MAX]);
+bool sandbox_landlock(char why[SANDBOX_WHY_MAX]);
+bool sandbox_seccomp(char why[SANDBOX_WHY_MAX]);
+
+#endif
