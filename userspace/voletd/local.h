@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* A listening socket of this machine, for the control bus and the metrics. */
+#ifndef VOLET_LOCAL_H
+#define VOLET_LOCAL_H
+
+#include <glib.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#define LOCAL_NO_GROUP ((gid_t)-1)
+
+/*
+ * A stream socket at `path` that its owner can open, and the group `gid` when there is one.
+ * What an earlier voletd left there is replaced, anything else isn't. Returns it, or -1.
+ */
+int local_listen(const char *path, gid_t gid, GError **error);
+
+/* True when the peer is root, this process's own user, or of the group `gid`. */
+bool local_peer_ok(int fd, gid_t gid, uid_t *uid);
+
+#endif
