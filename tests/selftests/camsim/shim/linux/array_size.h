@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: MIT */
+/* See bits.h. */
+#include <linux/bits.h>
