@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: MIT
+"""
+`make check`: every test, in the order in which a fault is cheapest to see. Each part prints
+TAP; this program counts the results, shows what failed, and ends with the one line
+'N passed, N failed, N skipped'. A part that stops before its plan is done counts as failed.
+"""
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import run
+import volet_vm as vm
+
+VIEWERS = {'alice': 'a-word-of-alice', 'bob': 'a-word-of-bob'}      # as tests/e2e/streamer.py has them
+
+
+class Tally:
+    """Results so far, and where each failing part's full output is."""
+
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+
+    def fail(self, name, text=''):
+        self.failed += 1
+        print(f'not ok - {name}')
+        for line in text.splitlines()[-60:]:
+            print(f'    {line}')
+        sys.stdout.flush()
+
+    def tap(self, part, text, status=0):
+        """Count the top-level results of one TAP stream."""
+        plan, seen, notes = None, 0, []
+        for line in text.splitlines():
+            found = re.match(r'(not ok|ok)\b(?: (\d+))?(?: -)? ?(.*)', line)
+            planned = re.match(r'1\.\.(\d+)', line)
+            if planned:
+                plan = int(planned[1])
+            elif line.startswith('Bail out!'):
+                self.fail(f'{part}: {line}', '\n'.join(notes))
+            elif found:
+                seen += 1
+                name = f'{part}: {found[3]}'
+                if found[1] == 'not ok':
+                    self.fail(name, '\n'.join(notes[-60:]))
+                elif re.search(r'# ?SKIP', found[3], re.I):
+                    self.skipped += 1
+                    print(f'skip - {name}')
+                else:
+                    self.passed += 1
+                    print(f'ok - {name}')
+                notes = []
+            else:
+                notes.append(line)
+                if line.startswith('# ') and not re.search(r'^# (\d+\.\d s|Start of|End of|PASSED|FAILED|RUN|Totals|Starting| +RUN| +OK|.*\.\.\.$)', line):
+                    print(f'    {line[2:]}')
+        if plan is None or plan != seen:
+            self.fail(f'{part}: {seen} results where {plan} were planned', text[-3000:])
+        elif status and not re.search(r'^not ok', text, re.M):
+            self.fail(f'{part}: exit status {status} with every result ok', text[-3000:])
+        sys.stdout.flush()
+
+    def program(self, part, command, timeout=900, **kwargs):
+        """Run a TAP program here and count its results."""
+        done = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, errors='replace', timeout=timeout, check=False, **kwargs)
+        self.tap(part, done.stdout, done.returncode)
+
+
+def native_units(tally, out):
+    """The unit tests with the address and undefined-behaviour sanitizers, on this machine."""
+    tests = json.loads(subprocess.run(['meson', 'introspect', '--tests', out], capture_output=True,
+                                      check=True).stdout)
+    env = dict(os.environ, ASAN_OPTIONS='detect_leaks=1:abort_on_error=0', UBSAN_OPTIONS='halt_on_error=1',
+               G_TEST_SRCDIR='/src/tests/unit', LSAN_OPTIONS='suppressions=/src/tests/unit/lsan.supp:print_suppressions=0')
+    for test in tests:
+        tally.program(f'unit (native): {test["name"]}', [*test['cmd']],
+                      env={**env, **test['env']}, cwd=out)
+
+
+JOB = '''#!/bin/sh
+# Each program's TAP goes to /host/results/NAME, its status to NAME.status.
+mkdir -p /host/results
+tap() {{
+	name=$1; shift
+	echo "volet: $name"
+	timeout 900 "$@" >/host/results/$name 2>&1
+	echo $? >/host/results/$name.status
+}}
+tests=/usr/libexec/volet-tests
+for test in $tests/test-*; do
+	case $test in
+	# Natively only: real players (the end-to-end tests have them), a hundred sessions at once.
+	*/test-players | */test-rtsps | */test-end) ;;
+	*/test-spawn) tap unit-test-spawn $test --tap /usr/libexec/volet/volet-spawn $tests/spawn-stub ;;
+	*) tap "unit-$(basename $test)" $test --tap ;;
+	esac
+done
+/volet/start-board 2 || exit 1
+for test in $(tr : / </volet/selftests/kselftest-list.txt); do
+	tap "selftest-$(echo $test | tr / -)" /volet/selftests/$test
+done
+/volet/stop-board
+tap cam python3 /volet/e2e/cam.py
+tap sources python3 /volet/e2e/sources.py
+/volet/start-board 2 || exit 1
+/volet/play-scenes 2
+tap operate python3 /volet/e2e/operate.py
+tap h264 python3 /volet/e2e/h264.py
+tap nosignal python3 /volet/e2e/nosignal.py
+/volet/play-scenes 1	# its player ended with the camera
+for attack in session frames; do
+	tap attack-$attack python3 /volet/e2e/attack_$attack.py
+done
+tap e2e python3 /volet/e2e/guest.py
+tap rtsps python3 /volet/e2e/rtsps.py
+dmesg >/host/results/dmesg.log
+'''
+
+
+def certificates(share):
+    """Two keys for the board's RTSPS, and each one's certificate."""
+    for name in 'tls', 'other':
+        subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256',
+                        '-nodes', '-days', '30', '-subj', '/CN=camera', '-addext',
+                        'subjectAltName=IP:127.0.0.1', '-keyout', share / f'{name}-key.pem',
+                        '-out', share / f'{name}-cert.pem'], check=True, capture_output=True)
+
+
+def guest_part(tally, project, job=JOB, limit=3600):
+    """One board with two cameras: units, kselftests, the streamer under attack; or another job."""
+    share = pathlib.Path('/tmp/check')
+    share.mkdir()
+    viewers = {'alice': (run.ha1_of('alice', VIEWERS['alice']), ['cam0']),
+               'bob': (run.ha1_of('bob', VIEWERS['bob']), ['cam0', 'cam1'])}
+    (share / 'e2e.conf').write_text(run.configuration(2, None, 5, 2, viewers))
+    certificates(share)
+    (share / 'job').write_text(job.format())
+    (share / 'job').chmod(0o755)
+
+    def relay(line):
+        if line.startswith('volet: '):
+            vm.say(line.removeprefix('volet: '))
+
+    try:
+        with vm.Board(project, share, 2, on_line=relay) as board:
+            board.wait(limit)
+    except vm.Failed as failure:
+        tally.fail('the board\'s tests', str(failure))
+    results = share / 'results'
+    parts = sorted(results.glob('*.status')) if results.exists() else []
+    if not parts:
+        tally.fail('the board gave no results', '\n'.join(board.lines[-40:]))
+    for status in parts:
+        text = status.with_suffix('').read_text(errors='replace')
+        tally.tap(f'board: {status.stem}', text, int(status.read_text()))
+    started = {p.name for p in results.glob('*')} - {p.name for p in parts} - {p.stem for p in parts}
+    for name in sorted(started - {'dmesg.log'}):
+        tally.fail(f'board: {name} did not end', (results / name).read_text(errors='replace'))
+    kernel_log(tally, results / 'dmesg.log')
+
+
+def kernel_log(tally, path):
+    """A WARN, BUG or unbalanced vb2 counter anywhere in the kernel's log is a failure."""
+    text = path.read_text(errors='replace') if path.exists() else ''
+    bad = [line for line in text.splitlines()
+           if re.search(r'WARNING:|BUG:|Oops|Call trace|unbalanced|refcount_t', line)]
+    if not text:
+        tally.fail('board: no kernel log')
+    elif bad:
+        tally.fail('board: the kernel log is clean', '\n'.join(bad))
+    else:
+        tally.passed += 1
+        print('ok - board: the kernel log is clean')
+
+
+def main():
+    tally = Tally()
+    vm.BUILD.mkdir(exist_ok=True)
+    vm.say('static checks of the kernel side')
+    tally.program('static', ['/src/tests/static/kernel-style'])
+    tally.program('service units', ['/src/tests/static/service-units'])
+    vm.say('building natively with sanitizers, and the unit tests')
+    native = vm.meson('sanitized', '-Db_sanitize=address,undefined', '-Db_lundef=false')
+    native_units(tally, native)
+    vm.say('building for the board: modules, programs, three test builds, selftests')
+    modules, programs = run.build()
+    cross = vm.build_arm64('cross', '-Dfault=cross')
+    unchecked = vm.build_arm64('unchecked', '-Dfault=unchecked')
+    loose = vm.build_arm64('loose', '-Dfault=loose')
+    selftests = vm.build_selftests()
+    vm.meson('native')
+    vm.say('the streamer on this machine, with test cameras')
+    tally.program('native', [sys.executable, '-B', '/src/tests/e2e/native.py'])
+    extra = [('/volet/selftests', selftests), ('/volet/e2e', '/src/tests/e2e'),
+             *[(f'/usr/libexec/volet-tests/{p.name}', p) for p in board_tests(programs)]]
+    project = vm.project_image(modules, [programs, cross, unchecked, loose], extra)
+    vm.say('the board, played to clients outside it')
+    tally.program('stream', [sys.executable, '-B', '/src/tests/e2e/host.py', project])
+    vm.say('the board, two cameras: units, kselftests, attacks')
+    guest_part(tally, project)
+    vm.say('done')
+    print(f'{tally.passed} passed, {tally.failed} failed, {tally.skipped} skipped', flush=True)
+    return 1 if tally.failed or not tally.passed else 0
+
+
+def board_tests(programs):
+    """Test programs of the arm64 build that go onto the board."""
+    found = [p for d in ('unit', 'tools', 'attack') for p in (programs / 'tests' / d).glob('*')
+             if p.is_file() and os.access(p, os.X_OK)]
+    return [p for p in found if not p.suffix]
+
+
+if __name__ == '__main__':
+    vm.main(main)

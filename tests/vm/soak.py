@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: MIT
+"""
+`make soak`: the attacks of `make check` at their full length, on the board: more rounds of each.
+"""
+import sys
+
+import check
+import run
+import volet_vm as vm
+
+JOB = '''#!/bin/sh
+mkdir -p /host/results
+/volet/start-board 2 || exit 1
+/volet/play-scenes 2
+export SOAK=1
+for attack in session frames; do
+	echo "volet: $attack"
+	timeout 7200 python3 /volet/e2e/attack_$attack.py >/host/results/attack-$attack 2>&1
+	echo $? >/host/results/attack-$attack.status
+done
+dmesg >/host/results/dmesg.log
+'''
+
+
+def main():
+    tally = check.Tally()
+    vm.BUILD.mkdir(exist_ok=True)
+    modules, programs = run.build()
+    loose = vm.build_arm64('loose', '-Dfault=loose')
+    extra = [('/volet/e2e', '/src/tests/e2e'),
+             *[(f'/usr/libexec/volet-tests/{p.name}', p) for p in check.board_tests(programs)]]
+    project = vm.project_image(modules, [programs, loose], extra)
+    vm.say('the board, two cameras: attacks, at length')
+    check.guest_part(tally, project, JOB, 6 * 3600)
+    print(f'{tally.passed} passed, {tally.failed} failed, {tally.skipped} skipped', flush=True)
+    return 1 if tally.failed or not tally.passed else 0
+
+
+if __name__ == '__main__':
+    vm.main(main)

@@ -1,0 +1,357 @@
+# SPDX-License-Identifier: MIT
+"""
+The virtual camera board: what it boots, how it is built, and one object that is a running
+board. Runs inside the build root (see `enter`), where the tree is /src, the arm64 root
+/guest and the cache /cache.
+
+What the guest boots from is read-only: `base` (the arm64 root without headers and
+documentation) and `project` (what was built from this tree) are squashfs images under a
+tmpfs overlay. `share` is one directory of the host, mounted at /host in the guest: the job
+to run comes in there, and results go out.
+"""
+import contextlib
+import hashlib
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+SRC = pathlib.Path('/src')
+GUEST = pathlib.Path('/guest')
+CACHE = pathlib.Path('/cache')
+BUILD = SRC / 'build'
+KERNEL = (GUEST / '.volet-kernel').read_text().strip()      # 6.12.117+deb13-arm64
+HEADERS = f'/usr/src/linux-headers-{KERNEL}'
+STARTED = time.monotonic()
+
+# Not needed to run anything; leaves 450 of 1,500 MB.
+BASE_LEAVES_OUT = '''boot usr/include usr/src usr/lib/gcc usr/lib/debug usr/lib/firmware
+ usr/share/doc usr/share/man usr/share/info usr/share/locale usr/share/icons usr/share/fonts
+ usr/share/gir-1.0 usr/share/mime usr/share/perl usr/share/zoneinfo usr/share/i18n
+ usr/share/bash-completion usr/lib/aarch64-linux-gnu/perl usr/lib/aarch64-linux-gnu/dri
+ var/cache var/lib'''.split()
+INITRAMFS_MODULES = ['virtio_blk', 'squashfs', 'overlay', '9p', '9pnet_virtio', 'virtio_net']
+
+# Two stretches of one street scene, so that two cameras can be told apart at a glance.
+CLIP = '/usr/share/doc/opencv-doc/examples/data/vtest.avi'
+SCENES = [['-ss', '0', '-t', '12', '-i', CLIP, '-vf', 'format=yuv420p'],
+          ['-ss', '40', '-t', '12', '-i', CLIP, '-vf', 'hflip,hue=h=60,format=yuv420p']]
+SCENE_SIZE = '768x576'
+
+
+class Failed(Exception):
+    """Something a person must act on; the text says what."""
+
+
+def say(text):
+    print(f'[{time.monotonic() - STARTED:6.1f} s] {text}', flush=True)
+
+
+def run(command, log=None, **kwargs):
+    """Run a build step quietly; on failure show the end of what it printed."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          errors='replace', check=False, **kwargs)
+    if log:
+        log.write_text(done.stdout)
+    if done.returncode:
+        tail = '\n'.join(done.stdout.splitlines()[-40:])
+        raise Failed(f'this step failed ({done.returncode}): {" ".join(map(str, command))}\n{tail}')
+    return done.stdout
+
+
+def key(*parts):
+    return hashlib.sha256('\0'.join(map(str, parts)).encode()).hexdigest()[:12]
+
+
+def cached(name, make):
+    """The path of a cached file or directory; `make(path)` makes it when it is not there."""
+    path = CACHE / name
+    if not path.exists():
+        part = path.with_name(path.name + '.part')
+        if part.is_dir():
+            shutil.rmtree(part)
+        make(part)
+        part.rename(path)
+    return path
+
+
+# ---- what is made once ----------------------------------------------------------------
+
+def base_image():
+    def make(part):
+        say('making the board\'s base image (once, about 30 s)')
+        run(['mksquashfs', GUEST, part, '-comp', 'lz4', '-noappend', '-no-progress', '-quiet',
+             '-wildcards', '-e', *BASE_LEAVES_OUT])
+    return cached(f'base-{key(KERNEL, guest_key(), BASE_LEAVES_OUT)}.squashfs', make)
+
+
+def guest_key():
+    return (GUEST / '.volet-key').read_text().strip()
+
+
+def module_path(name):
+    """A stock module and what it depends on, in the order to load them."""
+    deps = {}
+    for line in (GUEST / f'usr/lib/modules/{KERNEL}/modules.dep').read_text().splitlines():
+        path, _, needs = line.partition(':')
+        deps[re.sub(r'\.ko.*', '', os.path.basename(path)).replace('-', '_')] = \
+            needs.split()[::-1] + [path]
+    return deps.get(name.replace('-', '_'), [])      # none: it is built in
+
+
+def initramfs():
+    def make(part):
+        tree = pathlib.Path('/tmp/initramfs')
+        shutil.rmtree(tree, ignore_errors=True)
+        (tree / 'bin').mkdir(parents=True)
+        for name in ['proc', 'sys', 'dev', 'base', 'project', 'rw', 'root', 'modules']:
+            (tree / name).mkdir()
+        shutil.copy(GUEST / 'usr/bin/busybox', tree / 'bin/busybox')
+        order = list(dict.fromkeys(p for m in INITRAMFS_MODULES for p in module_path(m)))
+        for i, path in enumerate(order):
+            plain = tree / 'modules' / f'{i:02}-{os.path.basename(path).removesuffix(".xz")}'
+            data = GUEST / f'usr/lib/modules/{KERNEL}' / path
+            with plain.open('wb') as out:
+                subprocess.run(['xz', '-dc', data] if path.endswith('.xz') else ['cat', data],
+                               stdout=out, check=True)
+        shutil.copy(SRC / 'tests/vm/guest/initramfs-init', tree / 'init')
+        (tree / 'init').chmod(0o755)
+        run(['sh', '-c', f'cd {tree} && find . | cpio -o -H newc --quiet | gzip -1 >{part}'])
+    text = (SRC / 'tests/vm/guest/initramfs-init').read_text()
+    return cached(f'initramfs-{key(KERNEL, INITRAMFS_MODULES, text)}.gz', make)
+
+
+def scenes():
+    """Raw frames, so that the emulated processor need not decode video (38 ms a frame there)."""
+    def make(part):
+        say('preparing the scenes (once, from the vtest clip of Debian\'s opencv-doc)')
+        part.mkdir(parents=True)
+        for i, args in enumerate(SCENES):
+            run(['ffmpeg', '-v', 'error', *args, '-f', 'rawvideo', part / f'scene{i}.yuv'])
+        run(['mksquashfs', part, f'{part}/scenes.squashfs', '-noappend', '-no-progress', '-quiet',
+             '-noI', '-noD', '-noF', '-noX'])
+        for raw in part.glob('*.yuv'):
+            raw.unlink()
+    return cached(f'scenes-{key(SCENES)}', make) / 'scenes.squashfs'
+
+
+# ---- what is built from the tree --------------------------------------------------------
+
+def build_modules():
+    tree = BUILD / 'modules'
+    tree.mkdir(parents=True, exist_ok=True)
+    run(['cp', '-au', SRC / 'driver', SRC / 'Kbuild', tree])
+    run(['make', '-C', HEADERS, f'M={tree}', 'ARCH=arm64', 'CROSS_COMPILE=aarch64-linux-gnu-',
+         'W=1', 'KCFLAGS=-Werror', 'modules'], log=BUILD / 'modules.log')
+    return sorted(tree.rglob('*.ko'))
+
+
+def meson(name, *options):
+    """Build the tree in build/NAME and return that directory; only what changed is rebuilt."""
+    out = BUILD / name
+    if not (out / 'build.ninja').exists():
+        run(['meson', 'setup', out, SRC, '--prefix=/usr', '--sysconfdir=/etc',
+             '--localstatedir=/var', *options])
+    run(['ninja', '-C', out], log=BUILD / f'{name}.log')
+    return out
+
+
+def build_arm64(name='arm64', *options):
+    return meson(name, '--cross-file', SRC / 'tests/vm/arm64.cross', *options)
+
+
+def build_selftests():
+    out = BUILD / 'selftests'
+    out.mkdir(parents=True, exist_ok=True)
+    run(['make', '-C', SRC / 'tests/selftests', 'KSRC=/usr/src/linux',
+         'CROSS_COMPILE=aarch64-linux-gnu-', 'SYSROOT=/guest', f'KDIR={HEADERS}', 'ARCH=arm64',
+         f'OUTPUT={out}'],
+        log=BUILD / 'selftests.log')
+    return out
+
+
+def depmod(tree, modules):
+    """Dependencies and aliases of the stock modules and ours together, as after an install."""
+    lib = pathlib.Path('/tmp/depmod')
+    shutil.rmtree(lib, ignore_errors=True)
+    dest = lib / f'lib/modules/{KERNEL}'
+    shutil.copytree(GUEST / f'usr/lib/modules/{KERNEL}', dest, symlinks=True)
+    (dest / 'updates').mkdir()
+    for ko in modules:
+        shutil.copy(ko, dest / 'updates')
+    run(['depmod', '-b', lib, KERNEL])
+    out = tree / f'usr/lib/modules/{KERNEL}'
+    (out / 'updates').mkdir(parents=True)
+    for path in [*dest.glob('modules.*'), *(dest / 'updates').glob('*.ko')]:
+        shutil.copy(path, out / path.relative_to(dest))
+    shutil.rmtree(lib)
+
+
+def project_image(modules, programs, extra=()):
+    """
+    What was built, as the second image. `programs` are meson build directories: the first is
+    installed, of the others (test builds) the programs go to /usr/libexec/volet-NAME. `extra`
+    are (path in the guest, file or directory) pairs.
+    """
+    tree = pathlib.Path('/tmp/project')
+    shutil.rmtree(tree, ignore_errors=True)
+    tree.mkdir()
+    depmod(tree, modules)
+    for i, out in enumerate(programs):
+        run(['meson', 'install', '-C', out, '--no-rebuild', '--quiet', '--destdir', tree / f'd{i}'])
+    for i, out in enumerate(programs):
+        if i == 0:
+            shutil.copytree(tree / 'd0', tree, dirs_exist_ok=True)
+        else:
+            shutil.copytree(tree / f'd{i}/usr/libexec/volet', tree / f'usr/libexec/volet-{out.name}')
+        shutil.rmtree(tree / f'd{i}')
+    shutil.copytree(SRC / 'tests/vm/guest', tree / 'volet')
+    for where, what in extra:
+        dest = tree / where.lstrip('/')
+        dest.parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if pathlib.Path(what).is_dir() else shutil.copy)(what, dest)
+    image = BUILD / 'project.squashfs'
+    part = image.with_suffix('.part')           # a board that runs keeps the image it booted
+    run(['mksquashfs', tree, part, '-comp', 'lz4', '-noappend', '-no-progress', '-quiet',
+         '-all-root'])
+    part.rename(image)
+    shutil.rmtree(tree)
+    return image
+
+
+def device_tree(cameras):
+    """QEMU's own tree of the `virt` machine with the project's overlay merged in."""
+    dt = BUILD / 'dt'
+    dt.mkdir(parents=True, exist_ok=True)
+    # The dump is padded to 1 MiB, which the kernel doesn't boot with: dtc packs it.
+    run([*QEMU, '-machine', f'virt,dumpdtb={dt}/dump.dtb'])
+    run(['dtc', '-q', '-I', 'dtb', '-O', 'dtb', '-o', dt / 'virt.dtb', dt / 'dump.dtb'])
+    names = ['virt-camsim'] + [f'virt-camsim{i}' for i in range(2, cameras + 1)]
+    overlays = []
+    for name in names:
+        pre, blob = dt / f'{name}.dts', dt / f'{name}.dtbo'
+        run(['cpp', '-nostdinc', '-undef', '-x', 'assembler-with-cpp', '-P',
+             '-I', re.sub('-arm64$', '-common', HEADERS) + '/include',
+             SRC / f'dts/{name}.dtso', pre])
+        run(['dtc', '-@', '-I', 'dts', '-O', 'dtb', '-o', blob, pre])
+        overlays.append(blob)
+    merged = dt / f'virt-{cameras}.dtb'
+    run(['fdtoverlay', '-i', dt / 'virt.dtb', '-o', merged, *overlays])
+    return merged
+
+
+# ---- a running board ---------------------------------------------------------------------
+
+QEMU = ['qemu-system-aarch64', '-cpu', 'cortex-a53', '-smp', '2', '-m', '1536',
+        '-accel', 'tcg,thread=multi', '-display', 'none', '-nodefaults', '-no-reboot']
+
+
+class Board:
+    """
+    A board that runs /host/job (a script in the directory `share`) and then powers off.
+    `on_line` gets each line of its console. `forward` is [(host port, guest port)], bound to
+    127.0.0.1 on the host; the guest itself can reach nothing.
+    """
+
+    def __init__(self, project, share, cameras=1, forward=(), on_line=None, interactive=False):
+        net = 'user,id=n0,restrict=on' + ''.join(
+            f',hostfwd=tcp:127.0.0.1:{host}-:{guest}' for host, guest in forward)
+        self.on_line = on_line
+        self.lines = []
+        self.changed = threading.Condition()
+        self.interactive = interactive
+        command = [*QEMU, '-machine', 'virt', '-dtb', device_tree(cameras),
+                   '-kernel', self.kernel(), '-initrd', initramfs(),
+                   '-append', 'console=ttyAMA0 quiet panic=-1 cma=128M',
+                   '-serial', 'mon:stdio' if interactive else 'stdio', '-netdev', net,
+                   '-device', 'virtio-net-pci,netdev=n0,romfile=', '-device', 'virtio-rng-pci',
+                   '-fsdev', f'local,id=f0,path={share},security_model=none',
+                   '-device', 'virtio-9p-pci,fsdev=f0,mount_tag=host']
+        for image in [base_image(), project, scenes()]:
+            command += ['-drive', f'if=none,format=raw,readonly=on,id=d{len(command)},file={image}',
+                        '-device', f'virtio-blk-pci,drive=d{len(command)}']
+        pipe = None if interactive else subprocess.PIPE
+        self.qemu = subprocess.Popen([str(c) for c in command], stdin=None if interactive else
+                                     subprocess.DEVNULL, stdout=pipe,
+                                     stderr=None if interactive else subprocess.STDOUT)
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        if not interactive:
+            self.reader.start()
+
+    @staticmethod
+    def kernel():
+        """The plain image: QEMU unpacks a compressed one slowly, and not every compression."""
+        return cached(f'vmlinuz-{KERNEL}', lambda part: shutil.copy(
+            GUEST / f'boot/vmlinuz-{KERNEL}', part))
+
+    def read(self):
+        for raw in self.qemu.stdout:
+            line = raw.decode(errors='replace').rstrip('\r\n')
+            with self.changed:
+                self.lines.append(line)
+                self.changed.notify_all()
+            if self.on_line:
+                self.on_line(line)
+        with self.changed:
+            self.changed.notify_all()
+
+    def wait_line(self, pattern, timeout):
+        """Wait for a console line that matches; Failed when the board stops or time is up."""
+        end, seen = time.monotonic() + timeout, 0
+        with self.changed:
+            while True:
+                for line in self.lines[seen:]:
+                    found = re.search(pattern, line)
+                    if found:
+                        return found
+                seen = len(self.lines)
+                if self.qemu.poll() is not None and not self.reader.is_alive():
+                    raise Failed(f'the board stopped before `{pattern}`:\n' +
+                                 '\n'.join(self.lines[-30:]))
+                left = end - time.monotonic()
+                if left <= 0:
+                    raise Failed(f'no `{pattern}` from the board in {timeout} s:\n' +
+                                 '\n'.join(self.lines[-30:]))
+                self.changed.wait(min(left, 1))
+
+    def wait(self, timeout):
+        try:
+            self.qemu.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.stop()
+            raise Failed(f'the board\'s job did not end in {timeout} s:\n' +
+                         '\n'.join(self.lines[-30:])) from None
+        self.reader.join(5)
+
+    def stop(self):
+        if self.qemu.poll() is None:
+            self.qemu.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.qemu.wait(5)
+            if self.qemu.poll() is None:
+                self.qemu.kill()
+                self.qemu.wait()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+def main(function):
+    """Run a program of this folder: Ctrl-C and `kill` end it quietly, Failed ends it with its text."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        sys.exit(function())
+    except KeyboardInterrupt:
+        print('stopped', flush=True)
+        sys.exit(130)
+    except Failed as failure:
+        print(f'volet: {failure}', file=sys.stderr, flush=True)
+        sys.exit(1)
