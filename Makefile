@@ -18,6 +18,7 @@ help:
 	@echo '               CAMERAS=2 two cameras, RTSP_PORT=8554 the port on 127.0.0.1,'
 	@echo '               DURATION=seconds to stop by itself (else Ctrl-C)'
 	@echo 'make check     every test; the last line is "N passed, N failed, N skipped"'
+	@echo '               ONLY="native operate:test_end" some parts of it, or some tests of a part'
 	@echo 'make soak      the attacks at their full length, about half an hour'
 	@echo 'make vm        a shell on the board, with the drivers loaded and the tests in /volet'
 	@echo 'make build     build the modules and the programs for arm64 into build/'
@@ -35,7 +36,7 @@ run: roots
 	@$(enter)/run.py --cameras $(CAMERAS) --port $(RTSP_PORT) --duration $(DURATION)
 
 check: roots
-	@$(enter)/check.py
+	@$(enter)/check.py $(ONLY)
 
 soak: roots
 	@$(enter)/soak.py

@@ -72,12 +72,18 @@ class Reader(threading.Thread):
         return found[0] if found else None
 
 
+def watched(status):
+    """The status, once both sides have told of frames; else None."""
+    told = any(s.get('frames', 0) > 3 for s in status['sessions'])
+    return status if told and all(c['captured'] and c['encoded'] for c in status['cameras'][:1]) else None
+
+
 def test_status():
     """voletctl status says what is: cameras, memory, sessions, in words and as JSON"""
     start(extra=PATIENT)
-    pipe = player('alice', 'cam0', 15)
-    until(lambda: any(s.get('frames', 0) > 3 for s in sessions()), 20, 'alice watches')
-    status = json.loads(voletctl('--json', 'status'))
+    pipe = player('alice', 'cam0', 30)
+    # The camera tells its figures and the session its own each second, not at the same moment.
+    status = until(lambda: watched(json.loads(voletctl('--json', 'status'))), 20, 'alice watches')
     table = voletctl('status')
     tags(pipe)
     cameras = {c['name']: c for c in status['cameras']}

@@ -80,16 +80,17 @@ def native_units(tally, out):
                       env={**env, **test['env']}, cwd=out)
 
 
-JOB = '''#!/bin/sh
+JOB = """#!/bin/sh
 # Each program's TAP goes to /host/results/NAME, its status to NAME.status.
 mkdir -p /host/results
-tap() {{
+tap() {
 	name=$1; shift
 	echo "volet: $name"
 	timeout 900 "$@" >/host/results/$name 2>&1
 	echo $? >/host/results/$name.status
-}}
-tests=/usr/libexec/volet-tests
+}
+"""
+UNITS = """tests=/usr/libexec/volet-tests
 for test in $tests/test-*; do
 	case $test in
 	# Natively only: real players (the end-to-end tests have them), a hundred sessions at once.
@@ -98,26 +99,37 @@ for test in $tests/test-*; do
 	*) tap "unit-$(basename $test)" $test --tap ;;
 	esac
 done
-/volet/start-board 2 || exit 1
+"""
+SELFTESTS = """/volet/start-board 2 || exit 1
 for test in $(tr : / </volet/selftests/kselftest-list.txt); do
 	tap "selftest-$(echo $test | tr / -)" /volet/selftests/$test
 done
 /volet/stop-board
-tap cam python3 /volet/e2e/cam.py
-tap sources python3 /volet/e2e/sources.py
-/volet/start-board 2 || exit 1
+"""
+# Programs of tests/e2e: those that set the board up as they need it, then those that want two
+# cameras that see the street.
+ALONE = ['cam', 'sources']
+STREET = """/volet/start-board 2 || exit 1
 /volet/play-scenes 2
-tap operate python3 /volet/e2e/operate.py
-tap h264 python3 /volet/e2e/h264.py
-tap nosignal python3 /volet/e2e/nosignal.py
-/volet/play-scenes 1	# its player ended with the camera
-for attack in session frames; do
-	tap attack-$attack python3 /volet/e2e/attack_$attack.py
-done
-tap e2e python3 /volet/e2e/guest.py
-tap rtsps python3 /volet/e2e/rtsps.py
-dmesg >/host/results/dmesg.log
-'''
+"""
+STREAMER = ['operate', 'h264', 'nosignal', 'attack_session', 'attack_frames', 'guest', 'rtsps']
+AFTERWARDS = {'nosignal': '/volet/play-scenes 1	# its player ended with the camera\n'}
+PARTS = ['static', 'units', 'native', 'stream', 'board-units', 'selftests', *ALONE, *STREAMER]
+
+
+def program_of(part, only):
+    names = ' '.join(only.get(part, []))
+    return f'tap {part.replace("_", "-")} python3 /volet/e2e/{part}.py {names}\n' + AFTERWARDS.get(part, '')
+
+
+def board_job(only):
+    """What the board runs: all, or the parts of `only` ({part: names of its tests, or none})."""
+    def wanted(part):
+        return not only or part in only
+    job = JOB + (UNITS if wanted('board-units') else '') + (SELFTESTS if wanted('selftests') else '')
+    job += ''.join(program_of(part, only) for part in ALONE if wanted(part))
+    programs = ''.join(program_of(part, only) for part in STREAMER if wanted(part))
+    return job + (STREET + programs if programs else '') + 'dmesg >/host/results/dmesg.log\n'
 
 
 def certificates(share):
@@ -129,15 +141,15 @@ def certificates(share):
                         '-out', share / f'{name}-cert.pem'], check=True, capture_output=True)
 
 
-def guest_part(tally, project, job=JOB, limit=3600):
-    """One board with two cameras: units, kselftests, the streamer under attack; or another job."""
+def guest_part(tally, project, job, limit=3600):
+    """One board with two cameras that runs `job`, which leaves TAP in /host/results."""
     share = pathlib.Path('/tmp/check')
     share.mkdir()
     viewers = {'alice': (run.ha1_of('alice', VIEWERS['alice']), ['cam0']),
                'bob': (run.ha1_of('bob', VIEWERS['bob']), ['cam0', 'cam1'])}
     (share / 'e2e.conf').write_text(run.configuration(2, None, 5, 2, viewers))
     certificates(share)
-    (share / 'job').write_text(job.format())
+    (share / 'job').write_text(job)
     (share / 'job').chmod(0o755)
 
     def relay(line):
@@ -176,31 +188,56 @@ def kernel_log(tally, path):
         print('ok - board: the kernel log is clean')
 
 
-def main():
-    tally = Tally()
-    vm.BUILD.mkdir(exist_ok=True)
-    vm.say('static checks of the kernel side')
-    tally.program('static', ['/src/tests/static/kernel-style'])
-    tally.program('service units', ['/src/tests/static/service-units'])
-    vm.say('building natively with sanitizers, and the unit tests')
-    native = vm.meson('sanitized', '-Db_sanitize=address,undefined', '-Db_lundef=false')
-    native_units(tally, native)
+def parse(words):
+    """`ONLY='PART[:TEST,...] ...'` as {part: [tests]}; empty for everything."""
+    only = {}
+    for word in words:
+        part, _, names = word.partition(':')
+        if part not in PARTS:
+            raise vm.Failed(f'ONLY: there is no part "{part}"; there are: {" ".join(PARTS)}')
+        if names and part not in ALONE + STREAMER + ['native']:
+            raise vm.Failed(f'ONLY: tests of "{part}" can\'t be chosen; write the part alone')
+        only[part] = names.split(',') if names else []
+    return only
+
+
+def native_parts(tally, wanted):
+    if wanted('static'):
+        vm.say('static checks of the kernel side')
+        tally.program('static', ['/src/tests/static/kernel-style'])
+        tally.program('service units', ['/src/tests/static/service-units'])
+    if wanted('units'):
+        vm.say('building natively with sanitizers, and the unit tests')
+        native_units(tally, vm.meson('sanitized', '-Db_sanitize=address,undefined', '-Db_lundef=false'))
+
+
+def board_parts(tally, only):
     vm.say('building for the board: modules, programs, three test builds, selftests')
     modules, programs = run.build()
-    cross = vm.build_arm64('cross', '-Dfault=cross')
-    unchecked = vm.build_arm64('unchecked', '-Dfault=unchecked')
-    loose = vm.build_arm64('loose', '-Dfault=loose')
-    selftests = vm.build_selftests()
-    vm.meson('native')
-    vm.say('the streamer on this machine, with test cameras')
-    tally.program('native', [sys.executable, '-B', '/src/tests/e2e/native.py'])
-    extra = [('/volet/selftests', selftests), ('/volet/e2e', '/src/tests/e2e'),
+    faulty = [vm.build_arm64(fault, f'-Dfault={fault}') for fault in ('cross', 'unchecked', 'loose')]
+    extra = [('/volet/selftests', vm.build_selftests()), ('/volet/e2e', '/src/tests/e2e'),
              *[(f'/usr/libexec/volet-tests/{p.name}', p) for p in board_tests(programs)]]
-    project = vm.project_image(modules, [programs, cross, unchecked, loose], extra)
-    vm.say('the board, played to clients outside it')
-    tally.program('stream', [sys.executable, '-B', '/src/tests/e2e/host.py', project])
-    vm.say('the board, two cameras: units, kselftests, attacks')
-    guest_part(tally, project)
+    project = vm.project_image(modules, [programs, *faulty], extra)
+    if not only or 'stream' in only:
+        vm.say('the board, played to clients outside it')
+        tally.program('stream', [sys.executable, '-B', '/src/tests/e2e/host.py', project])
+    if not only or set(only) - {'stream'}:
+        vm.say('the board, two cameras: units, kselftests, attacks')
+        guest_part(tally, project, board_job(only))
+
+
+def main():
+    tally = Tally()
+    only = parse(sys.argv[1:])
+    vm.BUILD.mkdir(exist_ok=True)
+    native_parts(tally, lambda part: not only or part in only)
+    if not only or {'native', 'stream'} & set(only):
+        vm.meson('native')
+    if not only or 'native' in only:
+        vm.say('the streamer on this machine, with test cameras')
+        tally.program('native', [sys.executable, '-B', '/src/tests/e2e/native.py', *only.get('native', [])])
+    if not only or set(only) - {'static', 'units', 'native'}:
+        board_parts(tally, only)
     vm.say('done')
     print(f'{tally.passed} passed, {tally.failed} failed, {tally.skipped} skipped', flush=True)
     return 1 if tally.failed or not tally.passed else 0
