@@ -75,7 +75,8 @@ class Streamer:
     def until(self, condition, what, timeout=20):
         end = time.monotonic() + timeout
         while not condition():
-            assert time.monotonic() < end, f'{what}: not within {timeout} s; log:\n{self.text()[-3000:]}'
+            if time.monotonic() > end:
+                raise tap.TooSlow(f'{what}: not within {timeout} s; log:\n{self.text()[-3000:]}')
             time.sleep(0.05)
 
     def url(self, viewer, camera):
@@ -120,10 +121,11 @@ def test_camera(size, rate, **keys):
 
 
 def only_own(shown, camera, at_least):
-    assert len(shown) >= at_least, f'{len(shown)} frames displayed, {at_least} wanted'
     assert None not in shown, f'unreadable: {shown}'
-    assert {tag['camera'] for tag in shown} == {camera}, f'cameras {shown}'
+    assert {tag['camera'] for tag in shown} <= {camera}, f'cameras {shown}'
     assert all(a['seq'] < b['seq'] for a, b in zip(shown, shown[1:])), f'order {shown}'
+    if len(shown) < at_least:
+        raise tap.TooSlow(f'{len(shown)} frames displayed, {at_least} wanted')
 
 
 def test_two_cameras():
