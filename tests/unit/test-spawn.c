@@ -416,6 +416,7 @@ int main(int argc, char **argv)
 	install("volet-rtsp");
 	install("volet-tls");
 	install("volet-sign");
+	install("volet-udp");
 	g_test_add_func("/spawn/started", test_started);
 	g_test_add_func("/spawn/ends", test_ends);
 	g_test_add_func("/spawn/orphan", test_orphan);

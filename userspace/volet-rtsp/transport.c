@@ -60,8 +60,12 @@ static bool open_udp(struct viewer *v, unsigned int client_port)
 
 	if (v->talk.udp_client)
 		return v->talk.udp_client == client_port;
-	if (v->talk.session || desk_ask_udp(v, client_port) != ANSWER_UDP)
+	if (v->talk.session || v->talk.udp_denied)
 		return false;
+	if (desk_ask_udp(v, client_port) != ANSWER_UDP) {
+		v->talk.udp_denied = true;
+		return false;
+	}
 	v->talk.udp_client = client_port;
 	v->talk.udp_server = v->desk.server_port;
 	writer_set_udp(v->writer, v->desk.packets, v->net);

@@ -46,7 +46,7 @@ struct talk {
 	char profile[VOLET_NAME_MAX];	/* as the URL has it: "" is the camera's first */
 	char *session;			/* RTSP's session id, after SETUP */
 	unsigned int udp_client, udp_server;	/* ports of RTP over UDP; 0: none was asked for */
-	bool torn_down;
+	bool udp_denied, torn_down;
 };
 
 struct viewer {

@@ -1,0 +1,623 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""
+RTP over UDP, the weaker class, on this machine: who may have it, where its datagrams can go and
+come from, what stops it; and the request sequences of well-known programs, over TCP and UDP.
+Run as root inside `tests/vm/enter`, with build/native made (see native.py).
+"""
+import contextlib
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import native                                                                   # noqa: E402
+import rtsp                                                                     # noqa: E402
+import tap                                                                      # noqa: E402
+
+PORTS = (50000, 50199)          # each pair rests for 30 s after its use
+UDP = f'udp = yes\nudp-ports = {PORTS[0]}-{PORTS[1]}\n'
+CAMERAS = {'cam0': native.test_camera('640x480', 10), 'cam1': native.test_camera('320x240', 10)}
+CERTIFICATES = native.HOME / 'tls'
+RTSPS_PORT = 8322
+RECEIVER_REPORT = struct.pack('>BBHI', 0x80, 201, 1, 0x1234)
+
+
+class Client(rtsp.Client):
+    """RTP over UDP: two sockets of its own, `server` the ports that the answer names."""
+
+    def __init__(self, streamer, camera='cam0', viewer='alice', **kwargs):
+        super().__init__(camera, viewer, native.PASSWORDS[viewer], address=('127.0.0.1', streamer.port), **kwargs)
+        self.rtp, self.rtcp, self.port = udp_pair()
+        self.track = None
+
+    def setup(self, transport=None):
+        if not self.track:
+            answer = self.request('DESCRIBE', extra='Accept: application/sdp\r\n')
+            assert answer[0] == 200, answer
+            control = re.findall(r'a=control:(\S+)', answer[2].decode())[-1]
+            self.track = control if control.startswith('rtsp') else f'{self.url}/{control}'
+        transport = transport or f'RTP/AVP;unicast;client_port={self.port}-{self.port + 1}'
+        answer = self.request('SETUP', self.track, f'Transport: {transport}\r\n')
+        self.session = answer[1].get('Session', '').split(';')[0] or None
+        ports = re.search(r'server_port=(\d+)-(\d+)', answer[1].get('Transport', ''))
+        self.server = tuple(int(p) for p in ports.groups()) if ports else None
+        return answer
+
+    def close(self):
+        super().close()
+        self.rtp.close()
+        self.rtcp.close()
+
+
+def udp_pair(address='127.0.0.1'):
+    """An even port and the next."""
+    while True:
+        rtp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        rtp.bind((address, 0))
+        port = rtp.getsockname()[1]
+        rtcp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        with contextlib.suppress(OSError):
+            if port % 2 == 0:
+                rtcp.bind((address, port + 1))
+                for one in rtp, rtcp:
+                    one.settimeout(10)
+                return rtp, rtcp, port
+        rtp.close()
+        rtcp.close()
+
+
+def player(streamer, viewer, camera, frames, size, transport):
+    """ffmpeg and the tag reader behind it."""
+    return subprocess.Popen(
+        ['sh', '-c', f'timeout 40 ffmpeg -nostdin -v error -rtsp_transport {transport} '
+         f'-i {streamer.url(viewer, camera)} -frames:v {frames} -fps_mode passthrough -f rawvideo -pix_fmt gray - '
+         f'2>{native.HOME}/ffmpeg-{transport} | {native.TAGREAD} --test --size {size} 2>/dev/null'],
+        stdout=subprocess.PIPE, text=True)
+
+
+def gstreamer(streamer, viewer, camera, frames, size, protocols):
+    """GStreamer's rtspsrc, and the tag reader."""
+    url = f'rtsp://127.0.0.1:{streamer.port}/{camera}'
+    return subprocess.Popen(
+        ['sh', '-c', f'timeout 40 gst-launch-1.0 -q rtspsrc location={url} user-id={viewer} '
+         f'user-pw={native.PASSWORDS[viewer]} protocols={protocols} latency=100 ! rtpjpegdepay ! '
+         f'identity eos-after={frames + 1} ! jpegdec ! videoconvert ! video/x-raw,format=GRAY8 ! fdsink '
+         f'2>{native.HOME}/gst-{protocols} | {native.TAGREAD} --test --size {size} 2>/dev/null'],
+        stdout=subprocess.PIPE, text=True)
+
+
+def processes(name):
+    found = []
+    for comm in pathlib.Path('/proc').glob('[0-9]*/comm'):
+        with contextlib.suppress(OSError):
+            if comm.read_text().strip() == name:
+                found.append(int(comm.parent.name))
+    return found
+
+
+def status(streamer):
+    done = subprocess.run([native.BUILD / 'userspace/voletctl/voletctl', '--control', streamer.control, '--json',
+                           'status'], capture_output=True, text=True, check=True, timeout=20)
+    return json.loads(done.stdout)
+
+
+def end(streamer, what):
+    subprocess.run([native.BUILD / 'userspace/voletctl/voletctl', '--control', streamer.control, 'end', what],
+                   check=True, timeout=20, stdout=subprocess.DEVNULL)
+
+
+def sockets_of(pid, tables):
+    """Descriptors of a process in these tables of /proc/net."""
+    inodes = {line.split()[9] for name in tables
+              for line in pathlib.Path(f'/proc/net/{name}').read_text().splitlines()[1:]}
+    links = [os.readlink(f'/proc/{pid}/fd/{fd}') for fd in os.listdir(f'/proc/{pid}/fd')]
+    return sum(bool(inodes & set(re.findall(r'socket:\[(\d+)\]', link))) for link in links)
+
+
+def datagrams(sock, seconds):
+    """All that comes in this time, or until nothing came for it."""
+    got, until = [], time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        sock.settimeout(left)
+        with contextlib.suppress(TimeoutError):
+            got.append(sock.recv(65536))
+    return got
+
+
+def gone(client):
+    """The connection's end: within 10 s, or TimeoutError."""
+    client.socket.settimeout(10)
+    with contextlib.suppress(ConnectionError):
+        while client.socket.recv(65536):
+            pass
+    return True
+
+
+# ---- who may ------------------------------------------------------------------------------------
+
+def test_opt_out():
+    """Not switched on, for all or for one viewer: 461, no such program is started, TCP plays"""
+    with native.Streamer(CAMERAS) as streamer:
+        client = Client(streamer)
+        assert client.setup()[0] == 461
+        # One of several offers will do.
+        answer = client.request('SETUP', client.track, f'Transport: RTP/AVP;unicast;client_port={client.port}-'
+                                f'{client.port + 1},RTP/AVP/TCP;unicast;interleaved=0-1\r\n')
+        assert answer[0] == 200 and 'TCP' in answer[1]['Transport'], answer
+        client.close()
+        assert not processes('volet-udp')
+        native.only_own(native.tags(player(streamer, 'alice', 'cam0', 5, '640x480', 'tcp')), 0, 5)
+    with native.Streamer(CAMERAS, UDP, each='udp = no\n') as streamer:
+        client = Client(streamer)
+        assert client.setup()[0] == 461
+        client.close()
+
+
+def test_rtsps():
+    """Through TLS no RTP over UDP, switched on or not: 461, and not a datagram"""
+    CERTIFICATES.mkdir(exist_ok=True)
+    cert, key = CERTIFICATES / 'cert.pem', CERTIFICATES / 'key.pem'
+    subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes',
+                    '-days', '3', '-subj', '/CN=camera', '-keyout', key, '-out', cert], check=True,
+                   capture_output=True)
+    os.chown(key, native.SIGN_UID, 0)
+    key.chmod(0o400)
+    extra = UDP + f'rtsps-port = {RTSPS_PORT}\ncertificate = {cert}\nprivate-key = {key}\n'
+    with native.Streamer(CAMERAS, extra) as streamer:
+        streamer.until(lambda: 'volet-sign is ready' in streamer.text(), 'the signer is ready')
+        plain = Client(streamer)
+        assert plain.setup()[0] == 200, 'without TLS it is not to be had either: this shows nothing'
+        plain.close()
+        streamer.port = RTSPS_PORT
+        client = Client(streamer)
+        client.socket = tls_context().wrap_socket(client.socket)
+        client.url = client.url.replace('rtsp:', 'rtsps:')
+        assert client.setup()[0] == 461
+        assert 'the connection is encrypted' in streamer.text()
+        answer = client.request('SETUP', client.track, 'Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n')
+        client.session = answer[1]['Session'].split(';')[0]
+        assert client.request('PLAY')[0] == 200
+        (session,) = status(streamer)['sessions']
+        assert session['transport-class'] == 'tls' and 'TLS' in session['transport'], session
+        assert not datagrams(client.rtp, 1)
+        client.close()
+
+
+def tls_context():
+    import ssl                                                                  # pylint: disable=C0415
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+# ---- what plays ---------------------------------------------------------------------------------
+
+class Shared:
+    """The streamer that the tests from here on share, with the clients that must last a minute."""
+
+    streamer = keep = None
+
+    @classmethod
+    def get(cls):
+        if not cls.streamer:
+            cls.streamer = native.Streamer(CAMERAS, UDP)
+            cls.keep = KeepAlive(cls.streamer)
+        return cls.streamer
+
+    @classmethod
+    def stop(cls):
+        if cls.streamer:
+            cls.keep.stop()
+            cls.streamer.__exit__()
+
+
+def test_plays():
+    """ffmpeg and GStreamer over UDP, ffmpeg over TCP beside: each displays only its own camera"""
+    streamer = Shared.get()
+    pipes = [(player(streamer, 'alice', 'cam0', 30, '640x480', 'udp'), 0, 30),
+             (gstreamer(streamer, 'bob', 'cam1', 25, '320x240', 'udp'), 1, 20),
+             (player(streamer, 'bob', 'cam0', 30, '640x480', 'tcp'), 0, 30)]
+    notes = []
+    for pipe, camera, count in pipes:
+        shown = native.tags(pipe)
+        native.only_own(shown, camera, count)
+        ages = sorted(f['age_ms'] for f in shown)
+        notes.append(f'{pipe.args[2].split()[3].split("/")[-1]}: {len(shown)} frames, '
+                     f'age median {ages[len(ages) // 2]} ms')
+    return notes
+
+
+def test_status():
+    """Status names each session's class; the session program has no UDP socket, volet-udp two, pinned"""
+    streamer = Shared.get()
+    client, other = Client(streamer), Client(streamer, 'cam1', 'bob')
+    client.play()
+    other.play()
+    mine = [s for s in status(streamer)['sessions'] if s['source'].endswith(f':{client.socket.getsockname()[1]}')]
+    assert [s['transport-class'] for s in mine] == ['udp'] and 'WEAKER' in mine[0]['transport'], mine
+    classes = {s['transport-class'] for s in status(streamer)['sessions']}
+    assert classes == {'tcp', 'udp'}, classes
+    relays, programs = processes('volet-udp'), processes('volet-rtsp')
+    assert len(relays) >= 2
+    uids = set()
+    for pid in relays + programs:
+        text = dict(re.findall(r'(\w+):\s+(.*)', pathlib.Path(f'/proc/{pid}/status').read_text()))
+        assert text['NoNewPrivs'] == '1' and text['Seccomp'] == '2' and int(text['CapPrm'], 16) == 0
+        uids.add(text['Uid'])
+        assert sockets_of(pid, ['udp', 'udp6']) == (2 if pid in relays else 0), pid
+        assert sockets_of(pid, ['tcp', 'tcp6']) == (0 if pid in relays else 1), pid
+    assert len(uids) == len(relays + programs), 'a uid of two programs'
+    # Local and remote end of both, as the kernel has them.
+    table = pathlib.Path('/proc/net/udp').read_text()
+    for server, port in zip(client.server, (client.port, client.port + 1)):
+        assert f'0100007F:{server:04X} 0100007F:{port:04X} 01' in table, table
+    # Who else asks from there finds nobody.
+    first, second = (struct.unpack('>I', c.rtp.recv(2000)[8:12])[0] for c in (client, other))
+    assert first != second, 'two sessions have one SSRC'
+    sizes = [len(d) for c in (client, other) for d in datagrams(c.rtp, 1)]
+    assert max(sizes) <= 1400, max(sizes)
+    client.close()
+    other.close()
+    relay = pathlib.Path(f'/proc/{relays[0]}/smaps_rollup')
+    size = re.findall(r'(Private_Dirty|Pss): +(\d+)', relay.read_text()) if relay.exists() else ''
+    return [f'largest datagram {max(sizes)} bytes of {len(sizes)}, SSRCs {first:08x} and {second:08x}',
+            f'volet-udp: {size} kB']
+
+
+def test_offers():
+    """Multicast, other addresses, odd or privileged ports, SRTP: 461; the answer names both pairs"""
+    streamer = Shared.get()
+    client = Client(streamer)
+    port = client.port
+    for bad in ('RTP/AVP;multicast', f'RTP/AVP;multicast;client_port={port}-{port + 1}',
+                f'RTP/AVP;unicast;destination=127.0.0.9;client_port={port}-{port + 1}',
+                f'RTP/AVP;unicast;client_port={port + 1}-{port + 2}', 'RTP/AVP;unicast;client_port=22-23',
+                f'RTP/AVP;unicast;client_port={port}-{port}', f'RTP/AVP;unicast;client_port={port}-{port + 3}',
+                'RTP/AVP;unicast;client_port=65536-65537', 'RTP/AVP;unicast',
+                f'RTP/SAVP;unicast;client_port={port}-{port + 1}', f'RAW/RAW/UDP;unicast;client_port={port}-{port + 1}',
+                f'RTP/AVP;unicast;client_port={port}-{port + 1};mode=record'):
+        answer = client.setup(bad)
+        assert answer[0] == 461, (bad, answer)
+    assert not [c for c in processes('volet-udp') if sockets_of(c, ['udp']) != 2]
+    answer = client.setup()
+    assert answer[0] == 200, answer
+    assert re.fullmatch(rf'RTP/AVP;unicast;client_port={port}-{port + 1};server_port=(\d+)-(\d+);ssrc=[0-9A-F]{{8}}.*',
+                        answer[1]['Transport']), answer
+    assert PORTS[0] <= client.server[0] < client.server[1] == client.server[0] + 1 <= PORTS[1], client.server
+    # One connection, one stream, one way.
+    assert client.request('SETUP', client.track, 'Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n')[0] == 461
+    assert client.request('SETUP', client.track, 'Transport: RTP/AVP;unicast;client_port=40000-40001\r\n')[0] == 461
+    assert client.request('PLAY')[0] == 200
+    assert datagrams(client.rtp, 1)
+    reports = datagrams(client.rtcp, 6)
+    assert any(d[1] == 200 for d in reports), f'no sender report in {reports}'
+    # RTP is not in the connection.
+    client.send('OPTIONS')
+    assert client.socket.recv(1) == b'R'
+    client.close()
+
+
+# ---- where datagrams come from and go to --------------------------------------------------------
+
+def test_end():
+    """The owner's end stops the datagrams: what comes after voletctl returned is next to nothing"""
+    streamer = Shared.get()
+    after = []
+    for _ in range(5):
+        client = Client(streamer)
+        client.play()
+        assert datagrams(client.rtp, 0.5)
+        (mine,) = [s for s in status(streamer)['sessions']
+                   if s['source'].endswith(f':{client.socket.getsockname()[1]}')]
+        end(streamer, f'session:{mine["id"]}')
+        client.rtp.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while client.rtp.recv(65536):
+                pass
+        after.append(sum(len(d) for d in datagrams(client.rtp, 0.5)))
+        assert gone(client)
+        client.close()
+    assert max(after) <= 65536, after
+    return [f'bytes after voletctl end had returned: {after}']
+
+
+def test_hang_up():
+    """The connection is the session: when it closes, datagrams stop and the ports are nobody's"""
+    streamer = Shared.get()
+    client = Client(streamer)
+    client.play()
+    assert datagrams(client.rtp, 0.5)
+    before = len(processes('volet-udp'))
+    client.socket.close()
+    streamer.until(lambda: len(processes('volet-udp')) < before, 'its relay ends', 5)
+    datagrams(client.rtp, 0.2)
+    assert not datagrams(client.rtp, 0.7)
+    client.rtcp.connect(('127.0.0.1', client.server[1]))
+    client.rtcp.send(RECEIVER_REPORT)
+    time.sleep(0.1)
+    try:
+        client.rtcp.send(RECEIVER_REPORT)
+    except ConnectionRefusedError:
+        pass
+    else:
+        raise AssertionError('somebody has the port')
+    client.close()
+
+
+def test_vanished():
+    """A viewer who closes its port and keeps the connection: the session ends, and the reason is clear"""
+    streamer = Shared.get()
+    client = Client(streamer)
+    client.play()
+    assert datagrams(client.rtp, 0.5)
+    client.rtp.close()
+    streamer.until(lambda: "ended: nobody at the viewer's UDP port" in streamer.text(), 'it ends', 15)
+    assert gone(client)
+    client.close()
+
+
+def test_reuse():
+    """Port pairs rest after use: when none has rested there is none, and TCP goes on"""
+    with native.Streamer(CAMERAS, 'udp = yes\nudp-ports = 50000-50003\n') as streamer:
+        seen = []
+        for _ in range(2):
+            client = Client(streamer)
+            client.play()
+            assert datagrams(client.rtp, 0.3)
+            seen.append(client.server)
+            client.close()
+            streamer.until(lambda: not processes('volet-udp'), 'it is over', 5)
+        assert sorted(seen) == [(50000, 50001), (50002, 50003)], seen
+        client = Client(streamer)
+        assert client.setup()[0] == 461
+        assert 'no free pair in udp-ports' in streamer.text()
+        answer = client.request('SETUP', client.track, 'Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n')
+        assert answer[0] == 200, answer
+        client.close()
+
+
+def test_killed():
+    """A relay or a session program that dies takes the session with it, and no other"""
+    streamer = Shared.get()
+    stays = Client(streamer, 'cam1', 'bob')
+    stays.play()
+    for name in 'volet-udp', 'volet-rtsp':
+        known = set(processes(name))
+        client = Client(streamer)
+        client.play()
+        assert datagrams(client.rtp, 0.5)
+        (pid,) = set(processes(name)) - known
+        os.kill(pid, signal.SIGKILL)
+        assert gone(client)
+        datagrams(client.rtp, 0.2)
+        assert not datagrams(client.rtp, 0.5)
+        client.close()
+    assert len(datagrams(stays.rtp, 1)) > 5
+    stays.close()
+
+
+def test_stuck_relay():
+    """A relay that is stopped holds nothing up: others play, and what it sends later is not old"""
+    streamer = Shared.get()
+    known = set(processes('volet-udp'))
+    client = Client(streamer)
+    client.play()
+    first = client.rtp.recv(65536)
+    (pid,) = set(processes('volet-udp')) - known
+    os.kill(pid, signal.SIGSTOP)
+    time.sleep(4)                       # twice the age limit
+    datagrams(client.rtp, 0.2)
+    os.kill(pid, signal.SIGCONT)
+    later = datagrams(client.rtp, 1.5)
+    assert later, 'nothing after it went on'
+    # RTP times are capture times, at 90 kHz: of packets of before the stop none is left.
+    ages = [(struct.unpack('>I', d[4:8])[0] - struct.unpack('>I', first[4:8])[0]) % 2 ** 32 / 90000 for d in later]
+    assert min(ages) > 1.9, f'sent at 4.2 s after the first: of {min(ages):.2f} s'
+    client.close()
+    return [f'{len(later)} packets, the oldest of {4.2 - min(ages):.2f} s before']
+
+
+# ---- keep-alive ---------------------------------------------------------------------------------
+
+class KeepAlive:
+    """
+    Clients that last longer than the session's timeout: over UDP one that is silent (and whose reports
+    another sends), one that sends reports, one that asks OPTIONS, one GET_PARAMETER; over TCP one that reads.
+    """
+
+    SECONDS = 72
+
+    def __init__(self, streamer):
+        self.began, self.running = time.monotonic(), True
+        self.clients = {name: Client(streamer) for name in ('silent', 'reports', 'OPTIONS', 'GET_PARAMETER')}
+        for client in self.clients.values():
+            client.play()
+        self.tcp = rtsp.Client('cam0', 'bob', native.PASSWORDS['bob'], address=('127.0.0.1', streamer.port))
+        self.tcp.play()
+        self.foreign = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2)]
+        self.foreign[1].bind(('127.0.0.7', self.clients['silent'].port + 1))
+        self.ended = {}
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def turn(self, second):
+        """What each does in this second; and whether they are still there."""
+        for one in self.foreign:
+            one.sendto(RECEIVER_REPORT, ('127.0.0.1', self.clients['silent'].server[1]))
+        # What is no report doesn't count either, although it comes from the viewer.
+        self.clients['silent'].rtcp.sendto(b'\x80\xc9', ('127.0.0.1', self.clients['silent'].server[1]))
+        self.clients['silent'].rtp.sendto(b'hole', ('127.0.0.1', self.clients['silent'].server[0]))
+        self.clients['reports'].rtcp.sendto(RECEIVER_REPORT, ('127.0.0.1', self.clients['reports'].server[1]))
+        for name, client in self.clients.items():
+            client.rtp.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                while client.rtp.recv(65536):
+                    pass
+            if name in self.ended:
+                continue
+            try:
+                if name in ('OPTIONS', 'GET_PARAMETER') and second % 20 == 0:
+                    client.socket.settimeout(15)
+                    assert client.request(name)[0] == 200
+                client.socket.setblocking(False)
+                if not client.socket.recv(65536):
+                    self.ended[name] = time.monotonic() - self.began
+            except BlockingIOError:
+                pass
+            except (ConnectionError, AssertionError):
+                self.ended[name] = time.monotonic() - self.began
+        self.tcp.socket.setblocking(False)
+        try:
+            while self.tcp.socket.recv(65536):
+                pass
+            self.ended['tcp'] = time.monotonic() - self.began
+        except BlockingIOError:
+            pass
+        except ConnectionError:
+            self.ended['tcp'] = time.monotonic() - self.began
+
+    def run(self):
+        second = 0
+        while self.running:
+            self.turn(second)
+            second += 1
+            time.sleep(1)
+
+    def stop(self):
+        self.running = False
+        self.thread.join(30)
+
+
+def test_keep_alive():
+    """Over UDP who is silent is ended after 65 s, foreign reports or not; reports and requests keep"""
+    streamer = Shared.get()
+    keep = Shared.keep
+    streamer.until(lambda: time.monotonic() - keep.began > keep.SECONDS or 'silent' in keep.ended, 'the time is over', 100)
+    time.sleep(max(0, keep.SECONDS - (time.monotonic() - keep.began)))
+    assert set(keep.ended) == {'silent'}, keep.ended
+    assert keep.ended['silent'] > 60, keep.ended
+    assert 'nothing heard for 65 s' in streamer.text()
+    return [f'the silent one after {keep.ended["silent"]:.0f} s; the others are there after '
+            f'{time.monotonic() - keep.began:.0f} s']
+
+
+# ---- request sequences of others' programs ------------------------------------------------------
+
+class Go2rtc(Client):
+    """
+    As go2rtc 1.9.14 asks (its pkg/rtsp/client.go, conn.go, producer.go, pkg/tcp/auth.go, internal/rtsp/rtsp.go):
+    no OPTIONS first; DESCRIBE with ONVIF's Require, and on a refusal a new connection without; the answer's
+    Content-Base is the URL from then on; PLAY's answer isn't waited for; OPTIONS each 25 s, or, where the
+    answer to SETUP gives a timeout, 5 s before it.
+    """
+
+    AGENT = 'User-Agent: go2rtc/1.9.14\r\n'
+
+    def describe(self, backchannel):
+        extra = 'Accept: application/sdp\r\n' + self.AGENT
+        if backchannel:
+            extra += 'Require: www.onvif.org/ver20/backchannel\r\n'
+        answer = self.request('DESCRIBE', extra=extra)
+        self.url = answer[1].get('Content-Base', self.url)
+        return answer
+
+    def ask_setup(self, sdp, transport):
+        control = re.findall(r'a=control:(\S+)', sdp.decode())[-1]
+        track = control if '://' in control else self.url + ('' if self.url.endswith('/') else '/') + control
+        answer = self.request('SETUP', track, f'Transport: {transport}\r\n')
+        assert answer[0] == 200, answer
+        self.session = answer[1]['Session'].split(';')[0]
+        return answer[1]['Transport']
+
+
+def go2rtc(streamer, transport):
+    first = Go2rtc(streamer)
+    assert first.describe(True)[0] == 551
+    first.close()
+    client = Go2rtc(streamer)
+    answer = client.describe(False)
+    assert answer[0] == 200, answer
+    agreed = client.ask_setup(answer[2], transport.format(client.port, client.port + 1))
+    client.send('PLAY')
+    return client, agreed
+
+
+def test_go2rtc_tcp():
+    """go2rtc's requests, over TCP: frames, OPTIONS amid them, TEARDOWN"""
+    client, agreed = go2rtc(Shared.get(), 'RTP/AVP/TCP;unicast;interleaved=0-1')
+    assert re.search(r'interleaved=(\d+)-', agreed)[1] == '0', agreed
+    assert client.answer()[0] == 200
+    for _ in range(3):
+        frames = 0
+        while frames < 5:
+            channel, packet = client.packet()
+            frames += channel == 0 and packet[1] >> 7
+        client.send('OPTIONS')
+        assert client.answer()[0] == 200
+    client.send('TEARDOWN')
+    assert gone(client)
+    client.close()
+
+
+def test_go2rtc_udp():
+    """go2rtc's requests, over UDP: a way opened through the router first, frames, OPTIONS, TEARDOWN"""
+    client, agreed = go2rtc(Shared.get(), 'RTP/AVP;unicast;client_port={}-{}')
+    ports = [int(p) for p in re.search(r'server_port=(\d+)-(\d+);', agreed).groups()]
+    client.rtp.sendto(b'\x80\0\0\0', ('127.0.0.1', ports[0]))
+    client.rtcp.sendto(b'\x80\xc8\0\x01', ('127.0.0.1', ports[1]))
+    assert client.answer()[0] == 200
+    for _ in range(3):
+        frames = 0
+        while frames < 5:
+            frames += client.rtp.recv(10240)[1] >> 7
+        client.send('OPTIONS')
+        assert client.answer()[0] == 200
+    client.send('TEARDOWN')
+    assert gone(client)
+    client.close()
+
+
+# Frigate's input arguments (its frigate/ffmpeg_presets.py, of 2026-07): ffmpeg does the rest. Where go2rtc
+# stands in between, as its documentation recommends, what asks here is go2rtc.
+FRIGATE = {
+    'preset-rtsp-generic': '-avoid_negative_ts make_zero -fflags +genpts+discardcorrupt -rtsp_transport tcp '
+                           '-timeout 10000000 -use_wallclock_as_timestamps 1',
+    'preset-rtsp-restream': '-rtsp_transport tcp -timeout 10000000',
+    'preset-rtsp-udp': '-avoid_negative_ts make_zero -fflags +genpts+discardcorrupt -rtsp_transport udp '
+                       '-timeout 10000000 -use_wallclock_as_timestamps 1',
+}
+
+
+def test_frigate():
+    """ffmpeg as Frigate calls it, over TCP and UDP: only the camera's frames"""
+    streamer = Shared.get()
+    pipes = {name: subprocess.Popen(
+        ['sh', '-c', f'timeout 40 ffmpeg -nostdin -v error -user_agent "FFmpeg Frigate/0.17" {arguments} '
+         f'-i {streamer.url("alice", "cam0")} -frames:v 20 -fps_mode passthrough -f rawvideo -pix_fmt gray - '
+         f'2>{native.HOME}/{name} | {native.TAGREAD} --test --size 640x480 2>/dev/null'],
+        stdout=subprocess.PIPE, text=True) for name, arguments in FRIGATE.items()}
+    for pipe in pipes.values():
+        native.only_own(native.tags(pipe), 0, 20)
+    return list(pipes)
+
+
+TESTS = [test_opt_out, test_rtsps, test_reuse, test_plays, test_status, test_offers, test_end, test_hang_up,
+         test_vanished, test_killed, test_stuck_relay, test_go2rtc_tcp, test_go2rtc_udp, test_frigate,
+         test_keep_alive]
+
+
+if __name__ == '__main__':
+    native.install()
+    wanted = sys.argv[1:]
+    failures = tap.run([t for t in TESTS if not wanted or t.__name__ in wanted])
+    Shared.stop()
+    sys.exit(1 if failures else 0)
