@@ -47,10 +47,11 @@ bool filter_load(char why[SANDBOX_WHY_MAX])
 
 	if (ret == 0)
 		ret = seccomp_load(filter);
-	if (filter)
-		seccomp_release(filter);
+	/* Freeing its memory might take a call that is gone now. */
 	if (ret == 0)
 		return true;
+	if (filter)
+		seccomp_release(filter);
 	snprintf(why, SANDBOX_WHY_MAX, "can't load the system call filter (%s): the kernel needs"
 		 " CONFIG_SECCOMP_FILTER=y (Linux 4.14 or later)", strerror(-ret));
 	return false;
