@@ -40,10 +40,10 @@ def free_port():
 class Streamer:
     """
     One streamer with these camera sections ({name: {key: value}}); alice sees the first, bob all.
-    `extra` are more lines of [volet], `each` of each viewer.
+    `extra` are more lines of [volet], `each` of each viewer, `groups` more groups.
     """
 
-    def __init__(self, cameras, extra='', each=''):
+    def __init__(self, cameras, extra='', each='', groups=''):
         self.port, names = free_port(), list(cameras)
         run = pathlib.Path('/run/volet')
         run.mkdir(exist_ok=True)
@@ -56,7 +56,7 @@ class Streamer:
             its = names[:1] if viewer == 'alice' else names
             text += f'\n[viewer {viewer}]\nha1 = {ha1}\ncameras = {";".join(its)}\n{each}'
         config = run / 'volet.conf'
-        config.write_text(text)
+        config.write_text(text + groups)
         os.chown(config, DAEMON_UID, DAEMON_UID)
         config.chmod(0o600)
         self.control = str(run / 'control.sock')

@@ -26,6 +26,7 @@ import tap                                                                      
 PORTS = (50000, 50199)          # each pair rests for 30 s after its use
 UDP = f'udp = yes\nudp-ports = {PORTS[0]}-{PORTS[1]}\n'
 CAMERAS = {'cam0': native.test_camera('640x480', 10), 'cam1': native.test_camera('320x240', 10)}
+PROFILES = '\n[profile cam1/jpeg]\ncodec = jpeg\n[profile cam1/video]\ncodec = h264\nbitrate-kbit = 2000\n'
 CERTIFICATES = native.HOME / 'tls'
 RTSPS_PORT = 8322
 RECEIVER_REPORT = struct.pack('>BBHI', 0x80, 201, 1, 0x1234)
@@ -80,7 +81,7 @@ def player(streamer, viewer, camera, frames, size, transport):
     return subprocess.Popen(
         ['sh', '-c', f'timeout 40 ffmpeg -nostdin -v error -rtsp_transport {transport} '
          f'-i {streamer.url(viewer, camera)} -frames:v {frames} -fps_mode passthrough -f rawvideo -pix_fmt gray - '
-         f'2>{native.HOME}/ffmpeg-{transport} | {native.TAGREAD} --test --size {size} 2>/dev/null'],
+         f'2>{native.HOME}/ffmpeg-{transport}-{camera.replace("/", "-")} | {native.TAGREAD} --test --size {size} 2>/dev/null'],
         stdout=subprocess.PIPE, text=True)
 
 
@@ -217,7 +218,7 @@ class Shared:
     @classmethod
     def get(cls):
         if not cls.streamer:
-            cls.streamer = native.Streamer(CAMERAS, UDP)
+            cls.streamer = native.Streamer(CAMERAS, UDP, groups=PROFILES)
             cls.keep = KeepAlive(cls.streamer)
         return cls.streamer
 
@@ -229,10 +230,11 @@ class Shared:
 
 
 def test_plays():
-    """ffmpeg and GStreamer over UDP, ffmpeg over TCP beside: each displays only its own camera"""
+    """ffmpeg and GStreamer over UDP, JPEG and H.264, ffmpeg over TCP beside: each displays its own camera alone"""
     streamer = Shared.get()
     pipes = [('ffmpeg, UDP', player(streamer, 'alice', 'cam0', 30, '640x480', 'udp'), 0, 30),
              ('GStreamer, UDP', gstreamer(streamer, 'bob', 'cam1', 25, '320x240', 'udp'), 1, 20),
+             ('ffmpeg, UDP, H.264', player(streamer, 'bob', 'cam1/video', 15, '320x240', 'udp'), 1, 15),
              ('ffmpeg, TCP', player(streamer, 'bob', 'cam0', 30, '640x480', 'tcp'), 0, 30)]
     notes = []
     for name, pipe, camera, count in pipes:
