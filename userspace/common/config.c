@@ -90,7 +90,8 @@ static bool read_udp(const struct config_reader *reader, const char *group,
 	}
 	config->udp_first = (unsigned int)strtoul(range, &rest, 10);
 	config->udp_last = *rest == '-' ? (unsigned int)strtoul(rest + 1, &rest, 10) : 0;
-	if (*rest || strspn(range, "0123456789-") != strlen(range) || config->udp_first < 1024 ||
+	if (*rest || strlen(range) > strlen("65535-65535") ||
+	    strspn(range, "0123456789-") != strlen(range) || config->udp_first < 1024 ||
 	    config->udp_last > 65535 || config->udp_last <= config->udp_first ||
 	    config->udp_first % 2 || config->udp_last % 2 == 0) {
 		config_fail(error, reader, group, "udp-ports",
