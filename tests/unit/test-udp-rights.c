@@ -92,7 +92,8 @@ static void relay_close(struct relay *r)
 }
 
 /* An end of the whole: the relay is killed too. `dead`: it had ended by itself. */
-static void assert_ended(struct viewer *viewer, struct relay *r, enum volet_reason reason, bool dead)
+static void assert_ended(struct viewer *viewer, struct relay *r, enum volet_reason reason,
+			 bool dead)
 {
 	int fds[MSG_FDS_MAX];
 
@@ -408,7 +409,7 @@ static void test_pairs(void)
 	g_assert_cmpuint(ports_take(ports, 65534, 65535, 0), ==, 65534);
 }
 
-/* All pairs in use or resting: no UDP, and the session goes on. Another program's port is passed by. */
+/* All pairs in use or resting: no UDP, and the session goes on. Another's port is passed by. */
 static void test_none_left(void)
 {
 	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };

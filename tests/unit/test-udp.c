@@ -221,9 +221,14 @@ struct relay {
 	pid_t pid;
 };
 
+static const char *the_program(void)
+{
+	return g_getenv("VOLET_UDP") ? g_getenv("VOLET_UDP") : "/usr/libexec/volet/volet-udp";
+}
+
 static void run_program(int control, int packets)
 {
-	const char *program = g_getenv("VOLET_UDP") ? g_getenv("VOLET_UDP") : "/usr/libexec/volet/volet-udp";
+	const char *program = the_program();
 	int null = open("/dev/null", O_RDWR);
 	int fds[5] = { null, null, 2, control, packets }, i;
 
@@ -448,8 +453,7 @@ static void test_refused(void)
 /* Started by hand, without what volet-spawn gives it, it doesn't run. */
 static void test_start(void)
 {
-	const char *program = g_getenv("VOLET_UDP") ? g_getenv("VOLET_UDP") : "/usr/libexec/volet/volet-udp";
-	const char *argv[] = { program, NULL };
+	const char *argv[] = { the_program(), NULL };
 	g_autofree char *err = NULL;
 	int status;
 

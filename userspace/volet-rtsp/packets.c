@@ -20,7 +20,7 @@ struct packets *packets_new(int channel)
 	return p;
 }
 
-/* Only a channel that is full has a packet wait: when volet-udp is gone, voletd ends this session. */
+/* Only a full channel has a packet wait: when volet-udp is gone, voletd ends this session. */
 static bool hand_over(const struct packets *p, const struct volet_packet *packet)
 {
 	return msg_send(p->channel, packet, sizeof(*packet), NULL, 0) != -EAGAIN;

@@ -19,7 +19,7 @@ struct writer *writer_new(int socket, GstRTSPWatch *watch, struct feeder *feeder
 /* After SETUP: where RTP goes, and no frame older than the limit. */
 void writer_set_channel(struct writer *writer, unsigned int channel);
 
-/* RTP goes by UDP: through this channel of volet-udp, which it takes; `net` sees when it has room. */
+/* RTP goes by UDP: through this channel of volet-udp, its own now; `net` sees when it has room. */
 void writer_set_udp(struct writer *writer, int packets, GMainContext *net);
 void writer_set_age_limit(struct writer *writer, uint32_t age_limit_ms);
 
