@@ -272,6 +272,20 @@ def test_reuse():
         client.close()
 
 
+def test_ipv6():
+    """Over IPv6, and over IPv4 to a socket of both: the same"""
+    if not pathlib.Path('/proc/net/if_inet6').exists():
+        raise tap.Skip('this machine has no IPv6')
+    with native.Streamer(CAMERAS, UDP + 'rtsp-address = ::\n') as streamer:
+        client = Client(streamer)
+        client.play()
+        first(client, 5)
+        client.close()
+        pipe = player(streamer, 'alice', 'cam0', 10, '640x480', 'udp', host='[::1]')
+        native.only_own(native.tags(pipe), 0, 10)
+        assert '[::1]:' in streamer.text() and '[::ffff:127.0.0.1]:' in streamer.text()
+
+
 def test_killed():
     """A relay or a session program that dies takes the session with it, and no other"""
     streamer = Shared.get()
@@ -428,7 +442,7 @@ def test_frigate():
     return list(pipes)
 
 
-TESTS = [test_opt_out, test_rtsps, test_reuse, test_plays, test_status, test_offers, test_end, test_hang_up,
+TESTS = [test_opt_out, test_rtsps, test_reuse, test_ipv6, test_plays, test_status, test_offers, test_end, test_hang_up,
          test_vanished, test_killed, test_stuck_relay, test_go2rtc_tcp, test_go2rtc_udp, test_frigate,
          test_keep_alive]
 

@@ -61,11 +61,11 @@ def udp_pair(address='127.0.0.1'):
         rtcp.close()
 
 
-def player(streamer, viewer, camera, frames, size, transport):
+def player(streamer, viewer, camera, frames, size, transport, host='127.0.0.1'):
     """ffmpeg and the tag reader behind it."""
     return subprocess.Popen(
         ['sh', '-c', f'timeout 40 ffmpeg -nostdin -v error -rtsp_transport {transport} '
-         f'-i {streamer.url(viewer, camera)} -frames:v {frames} -fps_mode passthrough -f rawvideo -pix_fmt gray - '
+         f'-i {streamer.url(viewer, camera).replace("127.0.0.1", host)} -frames:v {frames} -fps_mode passthrough -f rawvideo -pix_fmt gray - '
          f'2>{native.HOME}/ffmpeg-{transport}-{camera.replace("/", "-")} | {native.TAGREAD} --test --size {size} 2>/dev/null'],
         stdout=subprocess.PIPE, text=True)
 
