@@ -27,7 +27,7 @@ TAGREAD = BUILD / 'tests/tools/tagread'
 HOME = pathlib.Path('/tmp/native')
 PROGRAMS = HOME / 'programs'
 PASSWORDS = {'alice': 'a-word-of-alice', 'bob': 'a-word-of-bob'}
-DAEMON_UID, CAM_GID = 60000, 60001
+DAEMON_UID, CAM_GID, SIGN_UID = 60000, 60001, 60890
 # Otherwise ffmpeg waits for many frames, at one a second, to find out the rate.
 QUICK = ['-fflags', 'nobuffer', '-analyzeduration', '0', '-probesize', '32', '-fpsprobesize', '0']
 
@@ -38,9 +38,12 @@ def free_port():
 
 
 class Streamer:
-    """One streamer with these camera sections ({name: {key: value}}); alice sees the first, bob all."""
+    """
+    One streamer with these camera sections ({name: {key: value}}); alice sees the first, bob all.
+    `extra` are more lines of [volet], `each` of each viewer, `groups` more groups.
+    """
 
-    def __init__(self, cameras, extra=''):
+    def __init__(self, cameras, extra='', each='', groups=''):
         self.port, names = free_port(), list(cameras)
         run = pathlib.Path('/run/volet')
         run.mkdir(exist_ok=True)
@@ -51,21 +54,23 @@ class Streamer:
         for viewer, password in PASSWORDS.items():
             ha1 = hashlib.md5(f'{viewer}:volet:{password}'.encode()).hexdigest()
             its = names[:1] if viewer == 'alice' else names
-            text += f'\n[viewer {viewer}]\nha1 = {ha1}\ncameras = {";".join(its)}\n'
+            text += f'\n[viewer {viewer}]\nha1 = {ha1}\ncameras = {";".join(its)}\n{each}'
         config = run / 'volet.conf'
-        config.write_text(text)
+        config.write_text(text + groups)
         os.chown(config, DAEMON_UID, DAEMON_UID)
         config.chmod(0o600)
+        self.control = str(run / 'control.sock')
         self.log, self.figures = HOME / 'log', HOME / 'figures'
         with self.log.open('w') as log, self.figures.open('w') as figures:
             self.spawn = subprocess.Popen(
                 [PROGRAMS / 'volet-spawn', '--socket', '/run/volet/spawn.sock', '--daemon-uid', str(DAEMON_UID),
                  '--session-uids', '61000-61999', '--cam-uids', '60900-60999', '--cam-gid', str(CAM_GID),
-                 '--programs', PROGRAMS], stderr=log)
+                 '--sign-uid', str(SIGN_UID), '--programs', PROGRAMS], stderr=log)
             self.until(lambda: (run / 'spawn.sock').exists(), 'volet-spawn is up')
             self.voletd = subprocess.Popen(
                 ['setpriv', f'--reuid={DAEMON_UID}', f'--regid={DAEMON_UID}', '--clear-groups', '--no-new-privs',
-                 PROGRAMS / 'voletd', '--config', config, '--spawn', '/run/volet/spawn.sock'],
+                 PROGRAMS / 'voletd', '--config', config, '--spawn', '/run/volet/spawn.sock',
+                 '--control', self.control],
                 stderr=log, stdout=figures)
         self.until(lambda: self.text().count(': ready, ') == len(names), 'every camera is ready')
 
@@ -195,12 +200,17 @@ def test_one_restarted():
         only_own(tags(streamer.player('alice', 'cam0', 3, '320x240')), 0, 3)
 
 
-def main():
+def install():
+    """The programs, where their users can read them."""
     shutil.rmtree(HOME, ignore_errors=True)
     PROGRAMS.mkdir(parents=True)
-    for name in 'volet-spawn', 'voletd', 'volet-cam', 'volet-rtsp', 'volet-tls', 'volet-sign':
+    for name in 'volet-spawn', 'voletd', 'volet-cam', 'volet-rtsp', 'volet-tls', 'volet-sign', 'volet-udp':
         shutil.copy(BUILD / 'userspace' / name / name, PROGRAMS)
     HOME.chmod(0o755)
+
+
+def main():
+    install()
     wanted = sys.argv[1:]
     tests = [test_two_cameras, test_small, test_no_camera, test_one_restarted]
     return 1 if tap.run([t for t in tests if not wanted or t.__name__ in wanted]) else 0

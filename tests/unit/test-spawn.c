@@ -328,7 +328,7 @@ static void test_protocol(void)
 		{ { .type = VOLET_SPAWN_START, .program = VOLET_PROGRAM_RTSP, .id = 0 }, 2 },
 		{ { .type = VOLET_SPAWN_START, .program = VOLET_PROGRAM_RTSP, .id = 1 }, 2 },
 		{ { .type = VOLET_SPAWN_START, .program = 0, .id = 2 }, 2 },
-		{ { .type = VOLET_SPAWN_START, .program = VOLET_PROGRAM_SIGN + 1, .id = 2 }, 2 },
+		{ { .type = VOLET_SPAWN_START, .program = VOLET_PROGRAM_UDP + 1, .id = 2 }, 2 },
 		{ { .type = VOLET_SPAWN_START, .program = VOLET_PROGRAM_CAM, .id = 2, .index = 2 }, 2 },
 		{ { .type = VOLET_SPAWN_START, .program = VOLET_PROGRAM_CAM, .id = 2, .index = ~0U }, 2 },
 	};
@@ -416,6 +416,7 @@ int main(int argc, char **argv)
 	install("volet-rtsp");
 	install("volet-tls");
 	install("volet-sign");
+	install("volet-udp");
 	g_test_add_func("/spawn/started", test_started);
 	g_test_add_func("/spawn/ends", test_ends);
 	g_test_add_func("/spawn/orphan", test_orphan);

@@ -11,6 +11,7 @@
 #define VOLET_CONFIG_H
 
 #include <glib.h>
+#include <stdbool.h>
 #include "protocol.h"
 
 #define VOLET_CAMERAS_MAX	32
@@ -48,12 +49,15 @@ struct volet_viewer_config {
 	char name[VOLET_NAME_MAX];
 	char ha1[33];			/* lower-case hex */
 	GPtrArray *cameras;		/* names (char *), each of a configured camera */
+	bool udp;			/* RTP over UDP, where the configuration has it at all */
 };
 
 struct volet_config {
 	char *rtsp_address;
 	unsigned int rtsp_port, rtsps_port;	/* 0: no such port */
 	char *certificate, *private_key;	/* paths for volet-sign; empty without an rtsps_port */
+	bool udp;			/* RTP over UDP may be asked for */
+	unsigned int udp_first, udp_last;	/* ports for it: pairs, the first even, the last odd */
 	unsigned int age_limit_ms;
 	unsigned int max_sessions;
 	unsigned int max_unauthenticated, max_unauthenticated_per_source;

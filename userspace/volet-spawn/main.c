@@ -98,7 +98,8 @@ static bool cam_uid_alive(uid_t uid)
 /* One connection's, with a uid of that connection alone. */
 static bool is_session(uint32_t program)
 {
-	return program == VOLET_PROGRAM_RTSP || program == VOLET_PROGRAM_TLS;
+	return program == VOLET_PROGRAM_RTSP || program == VOLET_PROGRAM_TLS ||
+	       program == VOLET_PROGRAM_UDP;
 }
 
 /* 0 when no uid can be given to this program now. */

@@ -143,6 +143,7 @@ void spawn_options_read(struct spawn_options *options, int argc, char **argv)
 	find_program(options, VOLET_PROGRAM_RTSP, programs, "volet-rtsp");
 	find_program(options, VOLET_PROGRAM_TLS, programs, "volet-tls");
 	find_program(options, VOLET_PROGRAM_SIGN, programs, "volet-sign");
+	find_program(options, VOLET_PROGRAM_UDP, programs, "volet-udp");
 }
 
 int spawn_listen(const struct spawn_options *options)

@@ -11,6 +11,7 @@
  *   reload.c    a new configuration          metrics.c   counters for Prometheus
  *   control.c   the owner's way in           owner.c     what the owner may ask
  *   tls.c       the TLS of a connection      signer.c    a volet-sign's life
+ *   udp.c       a session's RTP over UDP     ports.c     ports for it
  *
  * All runs in one thread, from one main loop, and nothing waits for a peer.
  */
@@ -23,6 +24,7 @@
 #include "msg.h"
 #include "nonce.h"
 #include "outq.h"
+#include "ports.h"
 #include "sources.h"
 
 enum listeners {
@@ -62,6 +64,7 @@ struct daemon {
 	bool signer_was_ready;
 	guint signer_timer;
 	struct sources sources;
+	struct ports *ports;		/* of RTP over UDP */
 
 	GPtrArray *cameras;		/* struct camera *, as in the configuration */
 	GHashTable *sessions;		/* a set of struct session * */
@@ -185,6 +188,7 @@ struct session {
 	struct camera *camera;
 	struct volet_ctl_sent sent;
 	struct outq outq;
+	struct udp *udp;		/* NULL: RTP goes in the connection */
 };
 
 /* Starts the session program for a connection; owns `tcp`. `source` was admitted. */
@@ -210,6 +214,14 @@ bool session_answer(struct session *session, const struct volet_ctl *msg, const 
 /* NULL when it can't be had now; then the reason is in the log. */
 struct tls *tls_new(struct session *session);
 void tls_free(struct tls *tls);
+
+/* ---- udp.c ------------------------------------------------------------------------------ */
+
+/* Answers a request now or when volet-udp is ready; why the session ends, or VOLET_REASON_NONE. */
+enum volet_reason udp_ask(struct session *session, const struct volet_ctl *msg);
+
+/* Not a byte more leaves, whatever waits in the queues of the programs. */
+void udp_free(struct udp *udp);
 
 /* ---- signer.c --------------------------------------------------------------------------- */
 

@@ -42,6 +42,7 @@ static const struct {
 	{ VOLET_CTL_AUTH, SESSION_ASKING | SESSION_GRANTED, grant_authenticate },
 	{ VOLET_CTL_SENT, SESSION_GRANTED, take_sent },
 	{ VOLET_CTL_LEAVE, SESSION_ASKING | SESSION_REFUSED | SESSION_GRANTED, leave },
+	{ VOLET_CTL_UDP, SESSION_GRANTED, udp_ask },
 };
 
 static enum volet_reason handle(struct session *session, const struct volet_ctl *msg)
@@ -222,6 +223,7 @@ void session_end(struct session *session, enum volet_reason reason)
 		say("%s: the connection's queue can't be dropped: %s", session->peer,
 		    g_strerror(errno));
 	close(session->tcp);
+	g_clear_pointer(&session->udp, udp_free);
 	g_clear_pointer(&session->tls, tls_free);
 	if (session->child) {
 		starter_kill(daemon, session->child);
