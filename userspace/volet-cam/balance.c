@@ -32,16 +32,21 @@ gboolean balance_due(const struct balance *b, guint64 now_ns)
 	return now_ns >= b->next_ns;
 }
 
-/* One of the two a part of the way to `error` (log); its value stays where that is less than a step. */
+/*
+ * One of the two, a part of the way to `error` (log). A step at least where that is nearer: a gain
+ * in coarse steps would stop early; and none where it isn't, or it would go to and fro.
+ */
 static gint32 moved(const struct balance_range *r, gint32 now, double error)
 {
-	double low = MAX(r->min, r->preset / REACH), high = MIN(r->max, r->preset * REACH), want;
-	gint32 steps;
+	double low = MAX(r->min, r->preset / REACH), high = MIN(r->max, r->preset * REACH);
+	double whole = CLAMP(now * exp(error), low, high) - now;
+	double part = CLAMP(now * exp(CLAMP(error * PART, -STEP_MAX, STEP_MAX)), low, high) - now;
+	gint32 steps = (gint32)round(part / r->step), value;
 
-	want = CLAMP(now * exp(CLAMP(error * PART, -STEP_MAX, STEP_MAX)), low, high);
-	steps = (gint32)((want - now) / r->step + (want > now ? 0.5 : -0.5));
-	want = now + (double)steps * r->step;
-	return want >= r->min && want <= r->max ? (gint32)want : now;
+	if (!steps && fabs(whole) > 0.6 * r->step)
+		steps = whole > 0 ? 1 : -1;
+	value = now + steps * r->step;
+	return value >= r->min && value <= r->max ? value : now;
 }
 
 gboolean balance_update(struct balance *b, const struct balance_measure *m, guint64 now_ns,

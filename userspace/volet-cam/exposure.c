@@ -157,25 +157,31 @@ const char *exposure_init(struct exposure *e, const struct volet_light_config *c
 	return NULL;
 }
 
-/* How long a frame is, by the sensor where that is known. */
-static guint64 period(const struct exposure *e)
+/* How long frames of that setting are, by the sensor where that is known. */
+static guint64 period_of(const struct exposure *e, const struct exposure_setting *s)
 {
-	double lines = MAX(e->now.frame, e->range.frame);
+	gint32 lines = MAX(s->frame, e->range.frame);
 
 	if (e->range.line_rate <= 0 || lines <= 0)
 		return e->period_ns;
-	return MAX(e->period_ns, (guint64)(lines / e->range.line_rate * SECOND_NS));
+	return (guint64)(lines / e->range.line_rate * SECOND_NS);
 }
 
 /*
  * What is set within a frame counts in the next but one. That begins more than a frame after the
  * setting, and ends more than two after it. Receivers stamp a frame at its beginning or its end,
  * and few say which: within a frame it is the old setting's whichever it is, after two it is
- * the new one's.
+ * the new one's. Where a setting changes how long a frame is, either may count.
  */
 static gboolean old_for_sure(const struct exposure *e, guint64 stamp_ns)
 {
-	return stamp_ns <= e->asked_ns + period(e);
+	return stamp_ns <= e->asked_ns + MIN(period_of(e, &e->before), period_of(e, &e->now));
+}
+
+static gboolean new_for_sure(const struct exposure *e, guint64 stamp_ns)
+{
+	return stamp_ns > e->set_ns +
+	       2 * MAX(e->period_ns, MAX(period_of(e, &e->before), period_of(e, &e->now)));
 }
 
 void exposure_start(struct exposure *e)
@@ -193,11 +199,11 @@ gboolean exposure_frame(struct exposure *e, guint64 stamp_ns, guint64 sequence)
 		e->period_ns = (stamp_ns - e->stamp_ns) / (sequence - e->sequence);
 	e->stamp_ns = stamp_ns;
 	e->sequence = sequence;
-	if (!period(e))
+	if (!period_of(e, &e->now))
 		return FALSE;
 	if (!e->asked_ns)
 		return TRUE;
-	if (e->set_ns && stamp_ns > e->set_ns + 2 * period(e)) {
+	if (e->set_ns && new_for_sure(e, stamp_ns)) {
 		e->asked_ns = 0;
 		e->set_ns = 0;
 		return TRUE;
