@@ -31,14 +31,15 @@ void meter_init(struct meter *m, gboolean raw)
 	}
 }
 
-static gsize row_of(const struct meter_picture *pic, guint i)
+/*
+ * The outer sixteenth on each side doesn't count: what a camera looks at is seldom there, and what
+ * is written into pictures (a logo, the time, the test board's pixel tag) often is.
+ */
+static gsize place(guint i, guint n, guint size)
 {
-	return ((2 * (gsize)i + 1) * pic->height) / (2 * ROWS);
-}
+	gsize border = size / 16;
 
-static gsize column_of(const struct meter_picture *pic, guint i)
-{
-	return ((2 * (gsize)i + 1) * pic->width) / (2 * COLUMNS);
+	return border + (2 * (gsize)i + 1) * (size - 2 * border) / (2 * n);
 }
 
 void meter_brightness(const struct meter *m, const struct meter_picture *pic,
@@ -48,10 +49,10 @@ void meter_brightness(const struct meter *m, const struct meter_picture *pic,
 	double sum = 0;
 
 	for (row = 0; row < ROWS; row++) {
-		const guint8 *line = pic->y + row_of(pic, row) * pic->stride;
+		const guint8 *line = pic->y + place(row, ROWS, pic->height) * pic->stride;
 
 		for (column = 0; column < COLUMNS; column++) {
-			guint8 y = line[column_of(pic, column)];
+			guint8 y = line[place(column, COLUMNS, pic->width)];
 
 			sum += m->light[y];
 			clipped += y >= WHITE;
@@ -73,12 +74,12 @@ void meter_colour(const struct meter *m, const struct meter_picture *pic,
 
 	*out = (struct balance_measure){ 0 };
 	for (row = 0; row < ROWS; row++) {
-		gsize at = row_of(pic, row);
+		gsize at = place(row, ROWS, pic->height);
 		const guint8 *line = pic->y + at * pic->stride;
 		const guint8 *pairs = pic->uv + at / 2 * pic->stride;
 
 		for (column = 0; column < COLUMNS; column++) {
-			gsize x = column_of(pic, column);
+			gsize x = place(column, COLUMNS, pic->width);
 			double y = line[x], u = pairs[x & ~(gsize)1] - 128.0;
 			double v = pairs[x | 1] - 128.0;
 			guint8 r = byte(y + 1.402 * v), b = byte(y + 1.772 * u);
