@@ -93,8 +93,8 @@ tap() {
 UNITS = """tests=/usr/libexec/volet-tests
 for test in $tests/test-*; do
 	case $test in
-	# Natively only: real players (the end-to-end tests have them), a hundred sessions at once.
-	*/test-players | */test-rtsps | */test-end) ;;
+	# Natively only: real players (the end-to-end tests have them), a hundred sessions at once, arithmetic.
+	*/test-players | */test-rtsps | */test-end | */test-exposure) ;;
 	*/test-spawn) tap unit-test-spawn $test --tap /usr/libexec/volet/volet-spawn $tests/spawn-stub ;;
 	*) tap "unit-$(basename $test)" $test --tap ;;
 	esac
@@ -108,7 +108,7 @@ done
 """
 # Programs of tests/e2e: those that set the board up as they need it, then those that want two
 # cameras that see the street.
-ALONE = ['cam', 'sources']
+ALONE = ['cam', 'sources', 'exposure']
 STREET = """/volet/start-board 2 || exit 1
 /volet/play-scenes 2
 """

@@ -67,7 +67,9 @@ struct volet_camera_config *config_read_camera(const struct config_reader *reade
 {
 	static const char *const known[] = {
 		"media", "links", "formats", "capture", "format", "size", "sensor", "controls",
-		"jpeg-quality", "slots", "slot-size-kib", "rate", NULL
+		"jpeg-quality", "slots", "slot-size-kib", "rate",
+		"exposure", "exposure-target", "flicker-hz", "slowest-rate", "max-gain", "gain-model",
+		"white-balance", "isp", NULL
 	};
 	g_autoptr(volet_camera_config) camera = g_new0(struct volet_camera_config, 1);
 
@@ -104,6 +106,8 @@ struct volet_camera_config *config_read_camera(const struct config_reader *reade
 			    "no entity to set them on; write sensor = its entity name");
 		return NULL;
 	}
+	if (!config_read_light(reader, group, camera, error))
+		return NULL;
 	return g_steal_pointer(&camera);
 }
 
@@ -139,6 +143,7 @@ void config_camera_free(struct volet_camera_config *camera)
 	g_free(camera->format);
 	g_free(camera->sensor);
 	g_free(camera->controls);
+	g_free(camera->light.isp);
 	g_free(camera);
 }
 
@@ -160,6 +165,7 @@ char *config_camera_text(const struct volet_camera_config *camera)
 	g_key_file_set_integer(keys, group, "rate", (int)camera->rate);
 	g_key_file_set_integer(keys, group, "slots", (int)camera->slots);
 	g_key_file_set_integer(keys, group, "slot-size-kib", (int)camera->slot_size_kib);
+	config_light_text(keys, group, camera);
 	config_profiles_text(keys, camera);
 	return g_key_file_to_data(keys, NULL, NULL);
 }
