@@ -26,6 +26,9 @@ BUILD = pathlib.Path(os.environ.get('VOLET_BUILD', '/src/build/native'))
 TAGREAD = BUILD / 'tests/tools/tagread'
 HOME = pathlib.Path('/tmp/native')
 PROGRAMS = HOME / 'programs'
+# Test builds (meson.options): grants to the wrong camera, with sessions that don't look or do.
+FAULTY, CROSSED = HOME / 'faulty', HOME / 'crossed'
+FAULTS = pathlib.Path('/src/build/native-faulty')
 PASSWORDS = {'alice': 'a-word-of-alice', 'bob': 'a-word-of-bob'}
 DAEMON_UID, CAM_GID = 60000, 60001
 # Otherwise ffmpeg waits for many frames, at one a second, to find out the rate.
@@ -38,19 +41,23 @@ def free_port():
 
 
 class Streamer:
-    """One streamer with these camera sections ({name: {key: value}}); alice sees the first, bob all."""
+    """
+    One streamer with these camera sections ({name: {key: value}}); alice sees the first, bob all,
+    or `viewers` ({name: (password, cameras)}) what they may. `programs`: of a test build.
+    """
 
-    def __init__(self, cameras, extra=''):
+    def __init__(self, cameras, extra='', viewers=None, programs=None, address='127.0.0.1'):
+        programs = programs or PROGRAMS
         self.port, names = free_port(), list(cameras)
         run = pathlib.Path('/run/volet')
         run.mkdir(exist_ok=True)
         os.chown(run, DAEMON_UID, DAEMON_UID)
-        text = f'[volet]\nrtsp-port = {self.port}\nreport-s = 1\n{extra}'
+        text = f'[volet]\nrtsp-address = {address}\nrtsp-port = {self.port}\nreport-s = 1\n{extra}'
         for name, keys in cameras.items():
             text += f'\n[camera {name}]\n' + ''.join(f'{k} = {v}\n' for k, v in keys.items())
-        for viewer, password in PASSWORDS.items():
+        viewers = viewers or {'alice': (PASSWORDS['alice'], names[:1]), 'bob': (PASSWORDS['bob'], names)}
+        for viewer, (password, its) in viewers.items():
             ha1 = hashlib.md5(f'{viewer}:volet:{password}'.encode()).hexdigest()
-            its = names[:1] if viewer == 'alice' else names
             text += f'\n[viewer {viewer}]\nha1 = {ha1}\ncameras = {";".join(its)}\n'
         config = run / 'volet.conf'
         config.write_text(text)
@@ -59,13 +66,14 @@ class Streamer:
         self.log, self.figures = HOME / 'log', HOME / 'figures'
         with self.log.open('w') as log, self.figures.open('w') as figures:
             self.spawn = subprocess.Popen(
-                [PROGRAMS / 'volet-spawn', '--socket', '/run/volet/spawn.sock', '--daemon-uid', str(DAEMON_UID),
-                 '--session-uids', '61000-61999', '--cam-uids', '60900-60999', '--cam-gid', str(CAM_GID),
-                 '--programs', PROGRAMS], stderr=log)
+                [programs / 'volet-spawn', '--socket', '/run/volet/spawn.sock', '--daemon-uid', str(DAEMON_UID),
+                 '--session-uids', '61000-65095', '--cam-uids', '60900-60999', '--cam-gid', str(CAM_GID),
+                 '--programs', programs], stderr=log)
             self.until(lambda: (run / 'spawn.sock').exists(), 'volet-spawn is up')
             self.voletd = subprocess.Popen(
                 ['setpriv', f'--reuid={DAEMON_UID}', f'--regid={DAEMON_UID}', '--clear-groups', '--no-new-privs',
-                 PROGRAMS / 'voletd', '--config', config, '--spawn', '/run/volet/spawn.sock'],
+                 programs / 'voletd', '--config', config, '--spawn', '/run/volet/spawn.sock',
+                 '--control', '/run/volet/control.sock'],
                 stderr=log, stdout=figures)
         self.until(lambda: self.text().count(': ready, ') == len(names), 'every camera is ready')
 
@@ -193,12 +201,20 @@ def test_one_restarted():
         only_own(tags(streamer.player('alice', 'cam0', 3, '320x240')), 0, 3)
 
 
-def main():
+def prepare():
+    """The programs where volet-spawn takes them from, and those of the test builds that were made."""
     shutil.rmtree(HOME, ignore_errors=True)
-    PROGRAMS.mkdir(parents=True)
-    for name in 'volet-spawn', 'voletd', 'volet-cam', 'volet-rtsp', 'volet-tls', 'volet-sign':
-        shutil.copy(BUILD / 'userspace' / name / name, PROGRAMS)
+    for where, faulty in (PROGRAMS, ()), (FAULTY, ('voletd', 'volet-rtsp')), (CROSSED, ('voletd',)):
+        where.mkdir(parents=True)
+        for name in 'volet-spawn', 'voletd', 'volet-cam', 'volet-rtsp', 'volet-tls', 'volet-sign':
+            build = FAULTS if name in faulty else BUILD
+            if build.exists():
+                shutil.copy(build / 'userspace' / name / name, where)
     HOME.chmod(0o755)
+
+
+def main():
+    prepare()
     wanted = sys.argv[1:]
     tests = [test_two_cameras, test_small, test_no_camera, test_one_restarted]
     return 1 if tap.run([t for t in tests if not wanted or t.__name__ in wanted]) else 0

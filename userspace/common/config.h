@@ -13,7 +13,8 @@
 #include <glib.h>
 #include "protocol.h"
 
-#define VOLET_CAMERAS_MAX	32
+#define VOLET_CAMERAS_MAX	64
+#define VOLET_SESSIONS_MAX	2048	/* of all cameras together */
 #define VOLET_PROFILES_MAX	8	/* of a camera */
 
 /* One way to see a camera. */

@@ -18,7 +18,8 @@
 #include "msg.h"
 #include "notify.h"
 
-#define CHILDREN_MAX 1200	/* what voletd can ask for at most, and some that are dying */
+/* What voletd can ask for at most (cameras, sessions with TLS, connections), and some that are dying. */
+#define CHILDREN_MAX 6144
 
 /* A slot is free when pid is 0; id is 0 once its voletd is gone. */
 struct child {

@@ -21,7 +21,8 @@
 #define STABLE_NS	(10 * 1000000000LL)	/* ready so long: another failure is a new one */
 #define START_MS	30000			/* to set up a device */
 #define SILENT_MS	15000			/* figures come once a second */
-#define MESSAGES_MAX	600			/* in a second: two for each of 256 sessions, and its own */
+#define MESSAGES_MAX	600			/* in a second; or, when that is more: */
+#define MESSAGES_OWN	88			/* its own, and two for each session that there may be */
 
 static gboolean on_restart(gpointer data)
 {
@@ -177,7 +178,8 @@ static bool too_many(struct camera *camera)
 		camera->second_ns = now;
 		camera->messages = 0;
 	}
-	return ++camera->messages > MESSAGES_MAX;
+	return ++camera->messages >
+	       MAX(MESSAGES_MAX, MESSAGES_OWN + 2 * camera->daemon->config->max_sessions);
 }
 
 /* One message of the camera; false when there was none, or it is given up. */
