@@ -145,6 +145,8 @@ static void test_end(void)
 	int i;
 
 	bench->config->max_sessions = SESSIONS;
+	for (guint n = 0; n < bench->config->cameras->len; n++)
+		((struct volet_camera_config *)bench->config->cameras->pdata[n])->max_sessions = SESSIONS;
 	bench->config->age_limit_ms = 15000;	/* nobody is to be cut by a slow machine */
 	bench->daemon->control = control_open(bench->daemon, path, LOCAL_NO_GROUP, &error);
 	g_assert_no_error(error);

@@ -136,6 +136,7 @@ struct camera {
 	int64_t second_ns;		/* when `messages` began to count */
 	unsigned int messages;
 	struct volet_bus_stats stats;
+	unsigned int granted;		/* sessions */
 	uint64_t sent_frames;		/* by sessions that have ended */
 	uint64_t failures;
 };

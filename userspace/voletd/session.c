@@ -214,6 +214,7 @@ void session_end(struct session *session, enum volet_reason reason)
 	g_hash_table_remove(daemon->sessions, session);
 	if (session->state == SESSION_GRANTED) {
 		daemon->granted--;
+		session->camera->granted--;
 		daemon->totals.ended[reason]++;
 		session->camera->sent_frames += session->sent.frames;
 		camera_end_session(session->camera, &session->id, reason);
