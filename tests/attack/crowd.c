@@ -5,11 +5,12 @@
  * password, camera, and the number that the camera draws. Viewer i has right i modulo their
  * number.
  *
- * At the end one line of figures, key=value; a line of the kind every ten seconds on
+ * At the end, or at SIGINT, one line of figures, key=value; a line of the kind every ten seconds on
  * standard error. Exit status 0 unless it could not run; what the figures mean is the test's.
  */
 #include "crowd.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,6 +94,14 @@ static GArray *read_rights(const char *path, GError **error)
 	return rights;
 }
 
+static volatile sig_atomic_t stopped;
+
+static void on_stop(int number)
+{
+	(void)number;
+	stopped = 1;
+}
+
 static void run(struct crowd *crowd, unsigned int n, int64_t seconds, uint64_t frames, int64_t ramp_ms)
 {
 	g_autofree struct viewer **viewers = g_new(struct viewer *, n);
@@ -103,7 +112,7 @@ static void run(struct crowd *crowd, unsigned int n, int64_t seconds, uint64_t f
 		viewers[i] = viewer_new(crowd, &g_array_index(crowd->rights, struct right,
 							      i % crowd->rights->len),
 					began + (int64_t)(g_rand_double(crowd->rand) * (double)ramp_ms));
-	while (now - began < seconds * 1000 || crowd->figures.frames < frames) {
+	while (!stopped && (now - began < seconds * 1000 || crowd->figures.frames < frames)) {
 		struct epoll_event events[256];
 		int got = epoll_wait(crowd->epoll, events, G_N_ELEMENTS(events), TICK_MS), e;
 
@@ -188,6 +197,7 @@ int main(int argc, char **argv)
 	crowd.port = (unsigned int)port;
 	crowd.life_ms = (unsigned int)life_ms;
 	crowd.opening_max = (unsigned int)opening;
+	signal(SIGINT, on_stop);
 	crowd.rand = g_rand_new_with_seed((guint32)seed);
 	run(&crowd, (unsigned int)sessions, seconds, (uint64_t)frames, ramp_ms);
 	return 0;

@@ -26,11 +26,12 @@ BUILD = pathlib.Path(os.environ.get('VOLET_BUILD', '/src/build/native'))
 TAGREAD = BUILD / 'tests/tools/tagread'
 HOME = pathlib.Path('/tmp/native')
 PROGRAMS = HOME / 'programs'
-# Test builds (meson.options): grants to the wrong camera, with sessions that don't look or do.
-FAULTY, CROSSED = HOME / 'faulty', HOME / 'crossed'
+# Test builds (meson.options): grants to the wrong camera, with sessions that don't look or do;
+# a session's memory lent to the next.
+FAULTY, CROSSED, LOOSE = HOME / 'faulty', HOME / 'crossed', HOME / 'loose'
 FAULTS = pathlib.Path('/src/build/native-faulty')
 PASSWORDS = {'alice': 'a-word-of-alice', 'bob': 'a-word-of-bob'}
-DAEMON_UID, CAM_GID = 60000, 60001
+DAEMON_UID, CAM_GID, SIGN_UID = 60000, 60001, 60990
 # Otherwise ffmpeg waits for many frames, at one a second, to find out the rate.
 QUICK = ['-fflags', 'nobuffer', '-analyzeduration', '0', '-probesize', '32', '-fpsprobesize', '0']
 
@@ -47,7 +48,7 @@ class Streamer:
     """
 
     def __init__(self, cameras, extra='', viewers=None, programs=None, address='127.0.0.1'):
-        programs = programs or PROGRAMS
+        self.programs = programs or PROGRAMS
         self.port, names = free_port(), list(cameras)
         run = pathlib.Path('/run/volet')
         run.mkdir(exist_ok=True)
@@ -64,18 +65,29 @@ class Streamer:
         os.chown(config, DAEMON_UID, DAEMON_UID)
         config.chmod(0o600)
         self.log, self.figures = HOME / 'log', HOME / 'figures'
-        with self.log.open('w') as log, self.figures.open('w') as figures:
-            self.spawn = subprocess.Popen(
-                [programs / 'volet-spawn', '--socket', '/run/volet/spawn.sock', '--daemon-uid', str(DAEMON_UID),
-                 '--session-uids', '61000-65095', '--cam-uids', '60900-60999', '--cam-gid', str(CAM_GID),
-                 '--programs', programs], stderr=log)
-            self.until(lambda: (run / 'spawn.sock').exists(), 'volet-spawn is up')
-            self.voletd = subprocess.Popen(
-                ['setpriv', f'--reuid={DAEMON_UID}', f'--regid={DAEMON_UID}', '--clear-groups', '--no-new-privs',
-                 programs / 'voletd', '--config', config, '--spawn', '/run/volet/spawn.sock',
-                 '--control', '/run/volet/control.sock'],
-                stderr=log, stdout=figures)
+        self.log.unlink(missing_ok=True)
+        self.figures.unlink(missing_ok=True)
+        self.spawn = self.start_spawn()
+        self.until(lambda: (run / 'spawn.sock').exists(), 'volet-spawn is up')
+        self.voletd = self.start_voletd()
+        self.wait_ready(names)
+
+    def wait_ready(self, names):
         self.until(lambda: self.text().count(': ready, ') == len(names), 'every camera is ready')
+
+    def start_spawn(self):
+        with self.log.open('a') as log:
+            return subprocess.Popen(
+                [self.programs / 'volet-spawn', '--socket', '/run/volet/spawn.sock', '--daemon-uid', str(DAEMON_UID),
+                 '--session-uids', '61000-65095', '--cam-uids', '60900-60963', '--cam-gid', str(CAM_GID),
+                 '--sign-uid', str(SIGN_UID), '--programs', self.programs], stderr=log)
+
+    def start_voletd(self):
+        with self.log.open('a') as log, self.figures.open('a') as figures:
+            return subprocess.Popen(
+                ['setpriv', f'--reuid={DAEMON_UID}', f'--regid={DAEMON_UID}', '--clear-groups', '--no-new-privs',
+                 self.programs / 'voletd', '--config', '/run/volet/volet.conf', '--spawn', '/run/volet/spawn.sock',
+                 '--control', '/run/volet/control.sock'], stderr=log, stdout=figures)
 
     def text(self):
         return self.log.read_text(errors='replace')
@@ -204,7 +216,8 @@ def test_one_restarted():
 def prepare():
     """The programs where volet-spawn takes them from, and those of the test builds that were made."""
     shutil.rmtree(HOME, ignore_errors=True)
-    for where, faulty in (PROGRAMS, ()), (FAULTY, ('voletd', 'volet-rtsp')), (CROSSED, ('voletd',)):
+    for where, faulty in (PROGRAMS, ()), (FAULTY, ('voletd', 'volet-rtsp')), (CROSSED, ('voletd',)), \
+            (LOOSE, ('volet-cam',)):
         where.mkdir(parents=True)
         for name in 'volet-spawn', 'voletd', 'volet-cam', 'volet-rtsp', 'volet-tls', 'volet-sign':
             build = FAULTS if name in faulty else BUILD

@@ -129,8 +129,9 @@ static const char *take_session(struct camera *camera, const struct volet_bus *m
 	    report->last_captured_ns, report->bytes, report->lost,
 	    volet_reason_text(report->ended));
 	session = session_find(camera->daemon, &report->session);
+	/* The program's LEAVE may be on its way, sent before it closed the frames channel. */
 	if (session && session->camera == camera)
-		session_end(session, MIN(report->ended, VOLET_REASON_INTERNAL));
+		session_gone(session, MIN(report->ended, VOLET_REASON_INTERNAL));
 	return NULL;
 }
 

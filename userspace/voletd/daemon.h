@@ -197,6 +197,9 @@ void session_new_tls(struct daemon *daemon, int tcp, const char *peer, struct so
 /* Starts the session program on this byte stream (still the caller's); false when it can't. */
 bool session_start_program(struct session *session, int stream);
 void session_end(struct session *session, enum volet_reason reason);
+
+/* The same once its program is gone, or is heard to be: what it said last may say why. */
+void session_gone(struct session *session, enum volet_reason reason);
 struct session *session_find(struct daemon *daemon, const struct volet_id *id);
 void sessions_end_of_camera(struct camera *camera, enum volet_reason reason);
 
