@@ -43,7 +43,7 @@ enum picture_event picture_packet(struct picture *picture, const uint8_t *rtp, s
 	size_t head = 20;
 	unsigned int offset;
 
-	if (n <= head)
+	if (n < head + 4)
 		return PICTURE_BROKEN;
 	offset = (unsigned int)rtp[13] << 16 | rtp[14] << 8 | rtp[15];
 	if (offset == 0) {
@@ -53,14 +53,14 @@ enum picture_event picture_packet(struct picture *picture, const uint8_t *rtp, s
 		g_byte_array_set_size(picture->scan, 0);
 		picture->inside = true;
 		picture->lost = false;
-		/* Tables for luma and chroma in the packet, 8 bits each. */
-		if (rtp[17] < 128 || n < 24 + 128 || rtp[22] << 8 != 0 || rtp[23] != 128)
+		/* Tables for luma and chroma in the packet, 8 bits each, or one for both. */
+		head += 4 + rtp[23];
+		if (was || rtp[17] < 128 || n < head || (rtp[23] != 64 && rtp[23] != 128)) {
 			picture->lost = true;
-		else
-			memcpy(picture->tables, rtp + 24, 128);
-		head += 4 + 128;
-		if (was || n < head)
-			picture->lost = true;
+		} else {
+			memcpy(picture->tables, rtp + 24, 64);
+			memcpy(picture->tables + 64, rtp + 24 + rtp[23] - 64, 64);
+		}
 	}
 	if (!picture->inside || offset != picture->scan->len)
 		picture->lost = true;
