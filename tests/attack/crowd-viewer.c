@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #define OPEN_MS		25000	/* from connect() to the answer of PLAY */
-#define SILENT_MS	15000	/* playing, and no picture: give up */
 #define DEAF_MS		60000	/* the streamer must have ended it by then */
 #define AGAIN_MS	500
 #define RATE_MS		4000	/* shorter sessions have no rate worth the name */
@@ -257,8 +256,17 @@ static void shown(struct viewer *v, int64_t now)
 	struct tag tag, other;
 	double ms;
 
-	if (!picture_decode(&v->picture, c) || !tag_read(&pic, 0, &tag)) {
+	if (!picture_decode(&v->picture, c)) {
 		f->unreadable++;
+		return;
+	}
+	if (!tag_read(&pic, 0, &tag)) {
+		/* The streamer's own picture, of no camera. */
+		if (tag_blank(&pic))
+			f->no_signal++;
+		else
+			f->unreadable++;
+		v->shown_ms = now;
 		return;
 	}
 	f->torn += tag_read(&pic, 1, &other) && memcmp(&tag, &other, sizeof(tag));
@@ -398,7 +406,7 @@ static void playing_tick(struct viewer *v, int64_t now)
 		watch(v, 0);
 		v->due_ms = now + between(v, 200, 1500);
 		v->paused_ms += v->due_ms - now;
-	} else if (now - v->shown_ms > SILENT_MS) {
+	} else if (now - v->shown_ms > v->crowd->silent_ms) {
 		f->silent++;
 		reset(v);
 		gone(v, now);

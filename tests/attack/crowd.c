@@ -54,6 +54,7 @@ static void report(FILE *out, struct crowd *crowd, double seconds)
 		G_GUINT64_FORMAT " disorder=%" G_GUINT64_FORMAT " broken=%" G_GUINT64_FORMAT " silent=%"
 		G_GUINT64_FORMAT, seconds, f->attempts, f->refused, f->failed, f->sessions, f->frames,
 		f->foreign, f->unreadable, f->torn, f->early, f->disorder, f->broken, f->silent);
+	fprintf(out, " no_signal=%" G_GUINT64_FORMAT, f->no_signal);
 	for (i = 0; i < FAULTS; i++)
 		fprintf(out, " %s=%" G_GUINT64_FORMAT, fault_names[i], f->faults[i]);
 	fprintf(out, " ssrc_again=%" G_GUINT64_FORMAT " id_again=%" G_GUINT64_FORMAT " port_again=%"
@@ -162,7 +163,7 @@ static bool prepare(struct crowd *crowd, const char *size, const char *ports, bo
 int main(int argc, char **argv)
 {
 	g_autofree char *rights = NULL, *address = NULL, *size = NULL, *ports = NULL;
-	gint port = 8554, sessions = 16, seconds = 10, seed = 1, life_ms = 20000, ramp_ms = 1000, opening = 24;
+	gint port = 8554, sessions = 16, seconds = 10, seed = 1, life_ms = 20000, ramp_ms = 1000, opening = 24, silent_ms = 15000;
 	gint64 frames = 0;
 	gboolean scaled = FALSE;
 	const GOptionEntry entries[] = {
@@ -176,6 +177,7 @@ int main(int argc, char **argv)
 		{ "life-ms", 0, 0, G_OPTION_ARG_INT, &life_ms, "how long a viewer stays, in the mean", "N" },
 		{ "ramp-ms", 0, 0, G_OPTION_ARG_INT, &ramp_ms, "in which all come at first", "N" },
 		{ "opening", 0, 0, G_OPTION_ARG_INT, &opening, "at most so many open at a time", "N" },
+		{ "silent-ms", 0, 0, G_OPTION_ARG_INT, &silent_ms, "without a picture, then one gives up", "N" },
 		{ "ports", 0, 0, G_OPTION_ARG_STRING, &ports, "local ports, used again as soon as free", "FIRST+N" },
 		{ "size", 0, 0, G_OPTION_ARG_STRING, &size, "of the pictures, 320x240 if not said", "WxH" },
 		{ "scaled", 0, 0, G_OPTION_ARG_NONE, &scaled, "pictures of a board's sensor, not of a test camera", NULL },
@@ -196,6 +198,7 @@ int main(int argc, char **argv)
 	crowd.address = address ? address : "127.0.0.1";
 	crowd.port = (unsigned int)port;
 	crowd.life_ms = (unsigned int)life_ms;
+	crowd.silent_ms = (unsigned int)silent_ms;
 	crowd.opening_max = (unsigned int)opening;
 	signal(SIGINT, on_stop);
 	crowd.rand = g_rand_new_with_seed((guint32)seed);

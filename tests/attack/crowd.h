@@ -32,7 +32,7 @@ enum fault {
 
 struct figures {
 	uint64_t attempts, refused, failed, sessions, frames;
-	uint64_t foreign, unreadable, torn, early, disorder, broken, silent;
+	uint64_t foreign, unreadable, no_signal, torn, early, disorder, broken, silent;
 	uint64_t faults[FAULTS];
 	uint64_t ssrc_again, id_again;	/* seen in a session before */
 	uint64_t port_again;		/* a port taken over from another right's viewer within 1 s */
@@ -53,7 +53,7 @@ enum picture_event { PICTURE_NONE, PICTURE_WHOLE, PICTURE_BROKEN };
 struct crowd {
 	const char *address;
 	unsigned int port, ports_first, ports_count;	/* local ports, or none chosen */
-	unsigned int width, height, life_ms;
+	unsigned int width, height, life_ms, silent_ms;
 	unsigned int cell;		/* of the tag; 0: the picture is a sensor's array, scaled */
 	int epoll;
 	GRand *rand;

@@ -33,7 +33,7 @@ GRANT, END, READY, STATS, SESSION, FAILED, SIGNAL = 1, 2, 64, 65, 66, 67, 68
 MEMORY, FRAME_READY, FRAME_START = 1, 2, 64
 SLOTS, SLOT_SIZE, PAYLOAD = 4, 65536, 128
 STALE_SLOT = 5
-MIB = 640
+MIB = 384       # more than such a camera may have
 KILLED = 'killed'
 # How each ends in the sandbox with its limits; all work outside.
 ATTEMPTS = {

@@ -27,9 +27,8 @@ SOAK = 'SOAK' in os.environ
 SEED = int(os.environ.get('SEED', random.randrange(1 << 30)))
 RIGHTS = native.HOME / 'rights'
 # cameras, viewers, seconds, frames at least, a viewer's mean stay, the time in which all come
-SMALL = (16, 200, 60, 0, 15000, 15000)
+SMALL = (16, 160, 30, 0, 10000, 8000)
 WHOLE = (64, 1044, 600, 500_000, 90000, 150000)
-SIZES = SMALL
 NOT_ONE = ('foreign', 'unreadable', 'torn', 'early', 'disorder', 'broken', 'silent', 'id_again')
 
 
@@ -38,14 +37,14 @@ def rights(cameras):
     return [(f'viewer{i}', f'a-word-of-{i}', f'cam{i}', i) for i in range(cameras)]
 
 
-def streamer(cameras, sessions, programs=None, rate=2):
+def streamer(cameras, sessions, programs=None, rate=2, address='127.0.0.1'):
     """As native.Streamer, with a viewer for each camera and room for all."""
     its = rights(cameras)
     RIGHTS.write_text(''.join(f'{" ".join(map(str, right))}\n' for right in its))
     sections = {right[2]: native.test_camera('320x240', rate, **{'slot-size-kib': 64, 'slots': 3}) for right in its}
     extra = (f'max-sessions = {max(sessions + 8, 16)}\nmax-unauthenticated = 128\n'
              'max-unauthenticated-per-source = 128\n')
-    return native.Streamer(sections, extra, {v: (p, [c]) for v, p, c, _ in its}, programs)
+    return native.Streamer(sections, extra, {v: (p, [c]) for v, p, c, _ in its}, programs, address)
 
 
 def crowd(port, sessions, seconds, **options):
@@ -53,7 +52,7 @@ def crowd(port, sessions, seconds, **options):
     words = [f'--{k.replace("_", "-")}={v}' for k, v in options.items()]
     return subprocess.Popen([CROWD, f'--rights={RIGHTS}', f'--port={port}', f'--sessions={sessions}',
                              f'--seconds={seconds}', f'--seed={SEED}', *words],
-                            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL if not SOAK else None, text=True)
+                            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
 
 def figures(process, limit):
@@ -116,7 +115,7 @@ def told(got):
 def test_bites():
     """A wrong grant that no session looks at: the crowd is shown strangers' homes"""
     with streamer(4, 16, native.FAULTY) as it:
-        got = figures(crowd(it.port, 16, 10, life_ms=5000), 90)
+        got = figures(crowd(it.port, 16, 6, life_ms=3000), 90)
     assert got['foreign'] > 20, f'the fault did not bite: {got}'
     return [f'{got["foreign"]:.0f} of {got["frames"]:.0f} displayed frames were another camera\'s']
 
@@ -124,15 +123,16 @@ def test_bites():
 def test_looked_at():
     """The same wrong grants, and sessions that look: nobody is shown anything"""
     with streamer(4, 16, native.CROSSED) as it:
-        got = figures(crowd(it.port, 16, 8, life_ms=5000), 90)
-        assert "foreign" in it.text() or 'another session' in it.text() or 'granted was' in it.text()
+        got = figures(crowd(it.port, 16, 5, life_ms=3000), 90)
+        reasons = set(re.findall(r' of \S+ on \S+ ended: ([^;\n]*)', it.text()))
     assert got['frames'] == 0 and got['attempts'] > 16, got
+    assert 'foreign frame' in reasons and reasons <= {'foreign frame', 'client gone'}, reasons
     return [f'{got["attempts"]:.0f} connections, {got["frames"]:.0f} frames']
 
 
 def test_crowd():
     """Viewers that come, stall, die and are ended at random: of all that is displayed, nothing is foreign"""
-    cameras, viewers, seconds, frames, life, ramp = WHOLE if SOAK else SIZES
+    cameras, viewers, seconds, frames, life, ramp = WHOLE if SOAK else SMALL
     if SOAK:
         frames = int(os.environ.get('FRAMES', 3_000_000))
     with streamer(cameras, viewers) as it:

@@ -32,6 +32,7 @@ FAULTY, CROSSED, LOOSE = HOME / 'faulty', HOME / 'crossed', HOME / 'loose'
 FAULTS = pathlib.Path('/src/build/native-faulty')
 PASSWORDS = {'alice': 'a-word-of-alice', 'bob': 'a-word-of-bob'}
 DAEMON_UID, CAM_GID, SIGN_UID = 60000, 60001, 60990
+SESSION_UIDS = '61000-65095'
 # Otherwise ffmpeg waits for many frames, at one a second, to find out the rate.
 QUICK = ['-fflags', 'nobuffer', '-analyzeduration', '0', '-probesize', '32', '-fpsprobesize', '0']
 
@@ -79,7 +80,7 @@ class Streamer:
         with self.log.open('a') as log:
             return subprocess.Popen(
                 [self.programs / 'volet-spawn', '--socket', '/run/volet/spawn.sock', '--daemon-uid', str(DAEMON_UID),
-                 '--session-uids', '61000-65095', '--cam-uids', '60900-60963', '--cam-gid', str(CAM_GID),
+                 '--session-uids', SESSION_UIDS, '--cam-uids', '60900-60963', '--cam-gid', str(CAM_GID),
                  '--sign-uid', str(SIGN_UID), '--programs', self.programs], stderr=log)
 
     def start_voletd(self):
