@@ -35,7 +35,7 @@ def crowd(programs, sessions, seconds):
 
 def test_bites():
     """Wrong grants that no session looks at: the crowd is shown the other home"""
-    got = crowd(CROSS, UNCHECKED, 12)
+    got = crowd(CROSS, UNCHECKED, 10)
     assert got['foreign'] > 5, f'the fault did not bite: {got}'
     return [f'{got["foreign"]:.0f} of {got["frames"]:.0f} displayed frames']
 

@@ -27,7 +27,7 @@ SOAK = 'SOAK' in os.environ
 SEED = int(os.environ.get('SEED', random.randrange(1 << 30)))
 RIGHTS = native.HOME / 'rights'
 # cameras, viewers, seconds, frames at least, a viewer's mean stay, the time in which all come
-SMALL = (16, 160, 30, 0, 10000, 8000)
+SMALL = (16, 150, 24, 0, 8000, 6000)
 WHOLE = (64, 1044, 600, 500_000, 90000, 150000)
 NOT_ONE = ('foreign', 'unreadable', 'torn', 'early', 'disorder', 'broken', 'silent', 'id_again')
 
@@ -80,8 +80,8 @@ class Havoc:
         self.over = threading.Event()
         self.thread = threading.Thread(target=self.run)
 
-    def once(self):
-        kind = self.random.random()
+    def once(self, kind):
+        """One event; `kind` from 0 to 1 says which."""
         if kind < 0.45:
             which = self.random.choice(['viewer:viewer', 'camera:cam']) + str(self.random.randrange(self.cameras))
             done = subprocess.run([VOLETCTL, '--control', '/run/volet/control.sock', 'end', which],
@@ -96,8 +96,9 @@ class Havoc:
                     self.counts['sessions killed' if name == 'volet-rtsp' else 'cameras killed'] += 1
 
     def run(self):
+        first = [0.0, 0.5, 0.95]        # each kind once, whatever the dice say
         while not self.over.wait(self.random.expovariate(1 / self.every)):
-            self.once()
+            self.once(first.pop() if first else self.random.random())
 
     def __enter__(self):
         self.thread.start()
@@ -115,15 +116,15 @@ def told(got):
 def test_bites():
     """A wrong grant that no session looks at: the crowd is shown strangers' homes"""
     with streamer(4, 16, native.FAULTY) as it:
-        got = figures(crowd(it.port, 16, 6, life_ms=3000), 90)
-    assert got['foreign'] > 20, f'the fault did not bite: {got}'
+        got = figures(crowd(it.port, 16, 5, life_ms=3000), 90)
+    assert got['foreign'] > 10, f'the fault did not bite: {got}'
     return [f'{got["foreign"]:.0f} of {got["frames"]:.0f} displayed frames were another camera\'s']
 
 
 def test_looked_at():
     """The same wrong grants, and sessions that look: nobody is shown anything"""
     with streamer(4, 16, native.CROSSED) as it:
-        got = figures(crowd(it.port, 16, 5, life_ms=3000), 90)
+        got = figures(crowd(it.port, 16, 4, life_ms=3000), 90)
         reasons = set(re.findall(r' of \S+ on \S+ ended: ([^;\n]*)', it.text()))
     assert got['frames'] == 0 and got['attempts'] > 16, got
     assert 'foreign frame' in reasons and reasons <= {'foreign frame', 'client gone'}, reasons
