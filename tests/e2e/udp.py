@@ -276,7 +276,7 @@ def test_ipv6():
     """Over IPv6, and over IPv4 to a socket of both: the same"""
     if not pathlib.Path('/proc/net/if_inet6').exists():
         raise tap.Skip('this machine has no IPv6')
-    with native.Streamer(CAMERAS, UDP + 'rtsp-address = ::\n') as streamer:
+    with native.Streamer(CAMERAS, UDP, address='::') as streamer:
         client = Client(streamer)
         client.play()
         first(client, 5)
@@ -448,7 +448,7 @@ TESTS = [test_opt_out, test_rtsps, test_reuse, test_ipv6, test_plays, test_statu
 
 
 if __name__ == '__main__':
-    native.install()
+    native.prepare()
     wanted = sys.argv[1:]
     failures = tap.run([t for t in TESTS if not wanted or t.__name__ in wanted])
     Shared.stop()

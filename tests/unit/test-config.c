@@ -38,6 +38,7 @@ static const char whole[] =
 	"jpeg-quality = 60\n"
 	"slots = 3\n"
 	"slot-size-kib = 512\n"
+	"max-sessions = 7\n"
 	"[profile cam0/large]\n"
 	"[profile cam0/small]\n"
 	"codec = h264\n"
@@ -74,6 +75,7 @@ static void test_whole(void)
 	g_assert_cmpuint(camera->jpeg_quality, ==, 60);
 	g_assert_cmpuint(camera->slots, ==, 3);
 	g_assert_cmpuint(camera->slot_size_kib, ==, 512);
+	g_assert_cmpuint(camera->max_sessions, ==, 7);
 	camera = config->cameras->pdata[1];
 	g_assert_cmpstr(camera->name, ==, "cam1");
 	g_assert_cmpstr(camera->sensor, ==, "");

@@ -129,8 +129,8 @@ static bool read_daemon(const struct config_reader *reader, struct volet_config 
 	return read_ports(reader, group, config, error) && read_udp(reader, group, config, error) &&
 	       config_number(reader, group, "age-limit-ms", 250, 15000, 2000, &config->age_limit_ms,
 			     error) &&
-	       config_number(reader, group, "max-sessions", 1, 256, 16, &config->max_sessions,
-			     error) &&
+	       config_number(reader, group, "max-sessions", 1, VOLET_SESSIONS_MAX, 16,
+			     &config->max_sessions, error) &&
 	       config_number(reader, group, "max-unauthenticated", 1, 256, 16,
 			     &config->max_unauthenticated, error) &&
 	       config_number(reader, group, "max-unauthenticated-per-source", 1, 256, 4,

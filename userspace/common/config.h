@@ -14,7 +14,8 @@
 #include <stdbool.h>
 #include "protocol.h"
 
-#define VOLET_CAMERAS_MAX	32
+#define VOLET_CAMERAS_MAX	64
+#define VOLET_SESSIONS_MAX	2048	/* of all cameras together */
 #define VOLET_PROFILES_MAX	8	/* of a camera */
 
 /* One way to see a camera. */
@@ -67,6 +68,7 @@ struct volet_camera_config {
 	unsigned int jpeg_quality;	/* 1..100 */
 	unsigned int slots;		/* 2..VOLET_SLOTS_MAX */
 	unsigned int slot_size_kib;	/* a multiple of 64, the largest page size there is */
+	unsigned int max_sessions;	/* of this camera; what its process may take follows from it */
 	GPtrArray *profiles;		/* struct volet_profile_config *, one at least; the first is preset */
 };
 

@@ -139,6 +139,7 @@ struct camera {
 	int64_t second_ns;		/* when `messages` began to count */
 	unsigned int messages;
 	struct volet_bus_stats stats;
+	unsigned int granted;		/* sessions */
 	uint64_t sent_frames;		/* by sessions that have ended */
 	uint64_t failures;
 };
@@ -200,6 +201,9 @@ void session_new_tls(struct daemon *daemon, int tcp, const char *peer, struct so
 /* Starts the session program on this byte stream (still the caller's); false when it can't. */
 bool session_start_program(struct session *session, int stream);
 void session_end(struct session *session, enum volet_reason reason);
+
+/* The same once its program is gone, or is heard to be: what it said last may say why. */
+void session_gone(struct session *session, enum volet_reason reason);
 struct session *session_find(struct daemon *daemon, const struct volet_id *id);
 void sessions_end_of_camera(struct camera *camera, enum volet_reason reason);
 

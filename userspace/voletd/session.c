@@ -89,19 +89,24 @@ static gboolean on_message(G_GNUC_UNUSED int fd, G_GNUC_UNUSED GIOCondition cond
 	return G_SOURCE_CONTINUE;
 }
 
+void session_gone(struct session *session, enum volet_reason reason)
+{
+	struct daemon *daemon = session->daemon;
+
+	while (serve(session))
+		;
+	if (g_hash_table_contains(daemon->sessions, session))
+		session_end(session, reason);
+}
+
 static void on_exited(void *owner, int status)
 {
 	struct session *session = owner;
-	struct daemon *daemon = session->daemon;
 
 	session->child = 0;
 	if (WIFSIGNALED(status))
 		say("%s: volet-rtsp ended by signal %d", session->peer, WTERMSIG(status));
-	/* What it said last may say why. */
-	while (serve(session))
-		;
-	if (g_hash_table_contains(daemon->sessions, session))
-		session_end(session, VOLET_REASON_PROGRAM_EXIT);
+	session_gone(session, VOLET_REASON_PROGRAM_EXIT);
 }
 
 static gboolean on_deadline(gpointer data)
@@ -215,6 +220,7 @@ void session_end(struct session *session, enum volet_reason reason)
 	g_hash_table_remove(daemon->sessions, session);
 	if (session->state == SESSION_GRANTED) {
 		daemon->granted--;
+		session->camera->granted--;
 		daemon->totals.ended[reason]++;
 		session->camera->sent_frames += session->sent.frames;
 		camera_end_session(session->camera, &session->id, reason);
