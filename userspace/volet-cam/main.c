@@ -90,7 +90,8 @@ int main(void)
 			  " names it");
 		return fail(config->name, error);
 	}
-	if (!camera_open(&cam, config, VOLET_FD_CONTROL, &error) || !sandbox_enter(&error)) {
+	if (!camera_open(&cam, config, VOLET_FD_CONTROL, &error) ||
+	    !(camera_has_codecs(&cam) ? sandbox_enter_codecs : sandbox_enter)(&error)) {
 		status = fail(config->name, error);
 	} else {
 		say_ready(&cam);
