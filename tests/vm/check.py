@@ -108,7 +108,7 @@ done
 """
 # Programs of tests/e2e: those that set the board up as they need it, then those that want two
 # cameras that see the street.
-ALONE = ['cam', 'sources']
+ALONE = ['cam', 'sources', 'm2m']
 STREET = """/volet/start-board 2 || exit 1
 /volet/play-scenes 2
 """
@@ -216,8 +216,9 @@ def board_parts(tally, only):
     modules, programs = run.build()
     faulty = [vm.build_arm64(fault, f'-Dfault={fault}') for fault in ('cross', 'unchecked', 'loose')]
     extra = [('/volet/selftests', vm.build_selftests()), ('/volet/e2e', '/src/tests/e2e'),
+             ('/usr/libexec/volet-formats/volet-cam', vm.build_formats(vm.build_arm64, 'arm64-formats')),
              *[(f'/usr/libexec/volet-tests/{p.name}', p) for p in board_tests(programs)]]
-    project = vm.project_image(modules, [programs, *faulty], extra)
+    project = vm.project_image([*modules, vm.build_vicodec()], [programs, *faulty], extra)
     if not only or 'stream' in only:
         vm.say('the board, played to clients outside it')
         tally.program('stream', [sys.executable, '-B', '/src/tests/e2e/host.py', project])
@@ -235,6 +236,7 @@ def main():
         vm.meson('native')
     if not only or 'native' in only:
         vm.say('the streamer on this machine, with test cameras')
+        vm.build_formats()
         tally.program('native', [sys.executable, '-B', '/src/tests/e2e/native.py', *only.get('native', [])])
     if not only or set(only) - {'static', 'units', 'native'}:
         board_parts(tally, only)
