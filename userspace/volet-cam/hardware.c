@@ -285,6 +285,11 @@ gboolean hardware_forces_key(const struct hardware *h)
 
 void hardware_forget(struct hardware *h)
 {
+	guint64 imported, copied;
+
+	m2m_figures(h->m2m, &imported, &copied);
+	cam_log(h->name, "stopped; so far it has read %" G_GUINT64_FORMAT " pictures where they were "
+		"captured and %" G_GUINT64_FORMAT " that were copied", imported, copied);
 	release(h, NULL);
 	m2m_stop(h->m2m);
 }
