@@ -26,6 +26,8 @@ BUILD = pathlib.Path(os.environ.get('VOLET_BUILD', '/src/build/native'))
 TAGREAD = BUILD / 'tests/tools/tagread'
 HOME = pathlib.Path('/tmp/native')
 PROGRAMS = HOME / 'programs'
+FORMATS = BUILD.with_name('formats') / 'userspace/volet-cam/volet-cam'  # with -Dtest-formats=true
+WITH_FORMATS = HOME / 'with-formats'
 PASSWORDS = {'alice': 'a-word-of-alice', 'bob': 'a-word-of-bob'}
 DAEMON_UID, CAM_GID = 60000, 60001
 # Otherwise ffmpeg waits for many frames, at one a second, to find out the rate.
@@ -40,7 +42,7 @@ def free_port():
 class Streamer:
     """One streamer with these camera sections ({name: {key: value}}); alice sees the first, bob all."""
 
-    def __init__(self, cameras, extra=''):
+    def __init__(self, cameras, extra='', groups='', programs=PROGRAMS, ready=None):
         self.port, names = free_port(), list(cameras)
         run = pathlib.Path('/run/volet')
         run.mkdir(exist_ok=True)
@@ -53,7 +55,7 @@ class Streamer:
             its = names[:1] if viewer == 'alice' else names
             text += f'\n[viewer {viewer}]\nha1 = {ha1}\ncameras = {";".join(its)}\n'
         config = run / 'volet.conf'
-        config.write_text(text)
+        config.write_text(text + groups)
         os.chown(config, DAEMON_UID, DAEMON_UID)
         config.chmod(0o600)
         self.log, self.figures = HOME / 'log', HOME / 'figures'
@@ -61,13 +63,14 @@ class Streamer:
             self.spawn = subprocess.Popen(
                 [PROGRAMS / 'volet-spawn', '--socket', '/run/volet/spawn.sock', '--daemon-uid', str(DAEMON_UID),
                  '--session-uids', '61000-61999', '--cam-uids', '60900-60999', '--cam-gid', str(CAM_GID),
-                 '--programs', PROGRAMS], stderr=log)
+                 '--programs', programs], stderr=log)
             self.until(lambda: (run / 'spawn.sock').exists(), 'volet-spawn is up')
             self.voletd = subprocess.Popen(
                 ['setpriv', f'--reuid={DAEMON_UID}', f'--regid={DAEMON_UID}', '--clear-groups', '--no-new-privs',
                  PROGRAMS / 'voletd', '--config', config, '--spawn', '/run/volet/spawn.sock'],
                 stderr=log, stdout=figures)
-        self.until(lambda: self.text().count(': ready, ') == len(names), 'every camera is ready')
+        self.until(lambda: self.text().count(': ready, ') == (len(names) if ready is None else ready),
+                   'every camera is ready')
 
     def text(self):
         return self.log.read_text(errors='replace')
@@ -193,14 +196,45 @@ def test_one_restarted():
         only_own(tags(streamer.player('alice', 'cam0', 3, '320x240')), 0, 3)
 
 
+def test_own_h264():
+    """A camera that gives H.264: passed on, sets in each key frame, nothing after a lost frame, who joins begins right"""
+    camera = test_camera('1280x720', 15, format='H264', **{'slot-size-kib': '2048'})
+    own = '\n[profile cam3/own]\ncodec = h264\n'
+    with Streamer({'cam3': camera}, groups=own, programs=WITH_FORMATS) as streamer:
+        first = streamer.player('alice', 'cam3', 60, '1280x720')
+        streamer.until(lambda: 'granted' in streamer.text(), 'alice is in')
+        time.sleep(1)
+        second = streamer.player('bob', 'cam3', 40, '1280x720')
+        shown = [tags(pipe) for pipe in (first, second)]
+        for frames, count in zip(shown, (60, 40)):
+            only_own(frames, 3, count)
+        # Each 37th frame is lost: none of those that follow it is shown before the next key frame.
+        seqs = [frame['seq'] for frame in shown[0]]
+        gaps = [b - a for a, b in zip(seqs, seqs[1:]) if b - a > 1]
+        assert gaps, f'no frame was lost: {seqs}'
+        streamer.until(lambda: re.search(r'encoded 0\b', streamer.figures.read_text()), 'nothing was encoded here')
+        return [f'frames between pictures at a loss: {gaps}']
+
+
+def test_own_h264_refused():
+    """A profile that an H.264 camera can't be made into: said, with what to write"""
+    camera = test_camera('1280x720', 15, format='H264')
+    small = '\n[profile cam3/small]\ncodec = h264\nsize = 640x360\n'
+    with Streamer({'cam3': camera}, groups=small, programs=WITH_FORMATS, ready=0) as streamer:
+        streamer.until(lambda: 'profile small: the camera\'s own H.264 frames are passed on as they are: write '
+                       'codec = h264 and the camera\'s size, and no rate' in streamer.text(), 'it is said')
+
+
 def main():
     shutil.rmtree(HOME, ignore_errors=True)
     PROGRAMS.mkdir(parents=True)
     for name in 'volet-spawn', 'voletd', 'volet-cam', 'volet-rtsp', 'volet-tls', 'volet-sign':
         shutil.copy(BUILD / 'userspace' / name / name, PROGRAMS)
+    shutil.copytree(PROGRAMS, WITH_FORMATS)
+    shutil.copy(FORMATS, WITH_FORMATS)
     HOME.chmod(0o755)
     wanted = sys.argv[1:]
-    tests = [test_two_cameras, test_small, test_no_camera, test_one_restarted]
+    tests = [test_two_cameras, test_small, test_no_camera, test_one_restarted, test_own_h264, test_own_h264_refused]
     return 1 if tap.run([t for t in tests if not wanted or t.__name__ in wanted]) else 0
 
 

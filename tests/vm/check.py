@@ -93,8 +93,9 @@ tap() {
 UNITS = """tests=/usr/libexec/volet-tests
 for test in $tests/test-*; do
 	case $test in
-	# Natively only: real players (the end-to-end tests have them), a hundred sessions at once.
-	*/test-players | */test-rtsps | */test-end) ;;
+	# Natively only: real players (the end-to-end tests have them), a hundred sessions at once, encoders
+	# that are made up.
+	*/test-players | */test-rtsps | */test-end | */test-m2m) ;;
 	*/test-spawn) tap unit-test-spawn $test --tap /usr/libexec/volet/volet-spawn $tests/spawn-stub ;;
 	*) tap "unit-$(basename $test)" $test --tap ;;
 	esac
