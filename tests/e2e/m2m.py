@@ -39,7 +39,7 @@ def load():
 def node(kind):
     """vicodec's stateful encoder or decoder, by the name that its node has."""
     for name in pathlib.Path('/sys/class/video4linux').glob('video*'):
-        if (name / 'name').read_text().strip() == f'vicodec-stateful-{kind}':
+        if (name / 'name').read_text().strip() == f'stateful-{kind}':
             return f'/dev/{name.name}'
     raise AssertionError(f'no {kind}: {[n.read_text() for n in pathlib.Path("/sys/class/video4linux").glob("video*/name")]}')
 

@@ -9,6 +9,7 @@
 #include "annexb.h"
 #include "capture.h"
 #include "error.h"
+#include "fwht.h"
 #include "jpeg.h"
 #include "m2m-find.h"
 
@@ -93,7 +94,6 @@ static gboolean look_at(struct hardware *h, const struct m2m_coded *coded, gbool
 
 	*data = coded->data;
 	*length = coded->length;
-	*key = coded->key;
 	h->wrong = coded->error ? "marked as an error" : coded->length ? NULL : "empty";
 	if (h->wrong)
 		return FALSE;
@@ -107,6 +107,9 @@ static gboolean look_at(struct hardware *h, const struct m2m_coded *coded, gbool
 		*length = frame.length;
 		*key = frame.key;
 		return !h->wrong && frame.length;
+	} else {
+		h->wrong = fwht_check(coded->data, coded->length, h->config.width, h->config.height,
+				      key);
 	}
 	return !h->wrong;
 }

@@ -237,7 +237,6 @@ static gboolean fill(struct m2m *m, struct m2m_v4l2 *b, struct m2m_coded *coded,
 		.index = b->v4l2.index,
 		.captured_us = (guint64)b->v4l2.timestamp.tv_sec * 1000000 +
 			       (guint64)b->v4l2.timestamp.tv_usec,
-		.key = (b->v4l2.flags & V4L2_BUF_FLAG_KEYFRAME) != 0,
 		.error = (b->v4l2.flags & V4L2_BUF_FLAG_ERROR) != 0,
 	};
 	/* Never more than there is, whatever the driver says. */

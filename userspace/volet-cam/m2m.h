@@ -44,7 +44,7 @@ struct m2m_coded {
 	const guint8 *data;
 	gsize length;		/* 0: nothing, as in the last one of a drain may be */
 	guint64 captured_us;	/* of the picture that went in */
-	gboolean key, error;	/* as the encoder's flags say */
+	gboolean error;		/* as the encoder's flags say; what else it is, the frame says */
 };
 
 enum m2m_result { M2M_FAILED = -1, M2M_NONE, M2M_CODED, M2M_LAST };
