@@ -48,8 +48,8 @@ SECTION = {
 class Camera:
     """A volet-cam that runs as its own user, and voletd's end of its bus."""
 
-    def __init__(self, **changes):
-        text = '[camera cam0]\n' + ''.join(f'{k} = {v}\n' for k, v in {**SECTION, **changes}.items())
+    def __init__(self, profiles='', **changes):
+        text = '[camera cam0]\n' + ''.join(f'{k} = {v}\n' for k, v in {**SECTION, **changes}.items()) + profiles
         section = os.memfd_create('camera')
         os.write(section, text.encode())
         self.bus, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -131,13 +131,14 @@ class Viewer:
 
     checks_tail = True
 
-    def __init__(self, bus, camera, age_limit_ms=2000):
+    def __init__(self, bus, camera, age_limit_ms=2000, profile='jpeg'):
         self.id, self.holds = os.urandom(16), False
         self.sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.memory, self.ended, self.frames, self.jpeg = None, None, [], None
+        self.keeps, self.kept = False, []       # (flags, capture time, payload), where it keeps them
         self.generated = []                     # capture times of no-signal pictures, not in `frames`
         grant = struct.pack('<II16s32s32s32sQII', GRANT, 0, self.id, b'alice', camera.encode(),
-                            b'jpeg', time.monotonic_ns(), age_limit_ms, 0)
+                            profile.encode(), time.monotonic_ns(), age_limit_ms, 0)
         socket.send_fds(bus, [grant.ljust(BUS_SIZE, b'\0')], [theirs.fileno()])
         theirs.close()
 
@@ -167,6 +168,8 @@ class Viewer:
                 self.slot_size - PAYLOAD - length), 'the tail is not zero'
             self.jpeg = self.memory[at + PAYLOAD:at + PAYLOAD + length]
             assert captured > max([0, *self.generated[-1:], *[f[1] for f in self.frames[-1:]]]), 'an older frame'
+            if self.keeps:
+                self.kept.append((flags, captured, self.jpeg))
             if flags & 2:                           # VOLET_STAMP_GENERATED
                 self.generated.append(captured)
             else:

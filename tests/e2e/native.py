@@ -30,6 +30,8 @@ PROGRAMS = HOME / 'programs'
 # a session's memory lent to the next.
 FAULTY, CROSSED, LOOSE = HOME / 'faulty', HOME / 'crossed', HOME / 'loose'
 FAULTS = pathlib.Path('/src/build/native-faulty')
+FORMATS = BUILD.with_name('formats') / 'userspace/volet-cam/volet-cam'  # with -Dtest-formats=true
+WITH_FORMATS = HOME / 'with-formats'
 PASSWORDS = {'alice': 'a-word-of-alice', 'bob': 'a-word-of-bob'}
 DAEMON_UID, CAM_GID, SIGN_UID = 60000, 60001, 60990
 SESSION_UIDS = '61000-65095'
@@ -50,7 +52,7 @@ class Streamer:
     """
 
     def __init__(self, cameras, extra='', viewers=None, programs=None, address='127.0.0.1',
-                 each='', groups=''):
+                 each='', groups='', ready=None):
         self.programs = programs or PROGRAMS
         self.port, names = free_port(), list(cameras)
         run = pathlib.Path('/run/volet')
@@ -74,7 +76,7 @@ class Streamer:
         self.spawn = self.start_spawn()
         self.until(lambda: (run / 'spawn.sock').exists(), 'volet-spawn is up')
         self.voletd = self.start_voletd()
-        self.wait_ready(names)
+        self.wait_ready(names if ready is None else [])
 
     def wait_ready(self, names):
         self.until(lambda: self.text().count(': ready, ') == len(names), 'every camera is ready')
@@ -219,6 +221,35 @@ def test_one_restarted():
         only_own(tags(streamer.player('alice', 'cam0', 3, '320x240')), 0, 3)
 
 
+def test_own_h264():
+    """A camera that gives H.264: passed on, sets in each key frame, nothing after a lost frame, who joins begins right"""
+    camera = test_camera('1280x720', 15, format='H264', **{'slot-size-kib': '2048'})
+    own = '\n[profile cam3/own]\ncodec = h264\n'
+    with Streamer({'cam3': camera}, groups=own, programs=WITH_FORMATS) as streamer:
+        first = streamer.player('alice', 'cam3', 60, '1280x720')
+        streamer.until(lambda: 'granted' in streamer.text(), 'alice is in')
+        time.sleep(1)
+        second = streamer.player('bob', 'cam3', 40, '1280x720')
+        shown = [tags(pipe) for pipe in (first, second)]
+        for frames, count in zip(shown, (60, 40)):
+            only_own(frames, 3, count)
+        # Each 37th frame is lost: none of those that follow it is shown before the next key frame.
+        seqs = [frame['seq'] for frame in shown[0]]
+        gaps = [b - a for a, b in zip(seqs, seqs[1:]) if b - a > 1]
+        assert gaps, f'no frame was lost: {seqs}'
+        streamer.until(lambda: re.search(r'encoded 0\b', streamer.figures.read_text()), 'nothing was encoded here')
+        return [f'frames between pictures at a loss: {gaps}']
+
+
+def test_own_h264_refused():
+    """A profile that an H.264 camera can't be made into: said, with what to write"""
+    camera = test_camera('1280x720', 15, format='H264')
+    small = '\n[profile cam3/small]\ncodec = h264\nsize = 640x360\n'
+    with Streamer({'cam3': camera}, groups=small, programs=WITH_FORMATS, ready=0) as streamer:
+        streamer.until(lambda: 'profile small: the camera\'s own H.264 frames are passed on as they are: write '
+                       'codec = h264 and the camera\'s size, and no rate' in streamer.text(), 'it is said')
+
+
 def prepare():
     """The programs where volet-spawn takes them from, and those of the test builds that were made."""
     shutil.rmtree(HOME, ignore_errors=True)
@@ -229,13 +260,16 @@ def prepare():
             build = FAULTS if name in faulty else BUILD
             if build.exists():
                 shutil.copy(build / 'userspace' / name / name, where)
+    shutil.copytree(PROGRAMS, WITH_FORMATS)
+    if FORMATS.exists():
+        shutil.copy(FORMATS, WITH_FORMATS)
     HOME.chmod(0o755)
 
 
 def main():
     prepare()
     wanted = sys.argv[1:]
-    tests = [test_two_cameras, test_small, test_no_camera, test_one_restarted]
+    tests = [test_two_cameras, test_small, test_no_camera, test_one_restarted, test_own_h264, test_own_h264_refused]
     return 1 if tap.run([t for t in tests if not wanted or t.__name__ in wanted]) else 0
 
 

@@ -106,6 +106,10 @@ static const struct volet_profile_config video = {
 static size_t draw_h264(struct fake_session *s, uint8_t *out, struct volet_frame_stamp *stamp)
 {
 	g_autofree uint8_t *pic = g_malloc(WIDTH * HEIGHT * 3 / 2);
+	const struct raw_picture picture = {
+		.y = pic, .uv = pic + WIDTH * HEIGHT, .stride = WIDTH,
+		.captured_ns = stamp->captured_ns, .dmabuf = -1,
+	};
 	g_autoptr(GError) error = NULL;
 	const uint8_t *data;
 	gboolean key;
@@ -115,8 +119,7 @@ static size_t draw_h264(struct fake_session *s, uint8_t *out, struct volet_frame
 	for (i = 0; i < WIDTH * HEIGHT; i++)
 		pic[i] = (uint8_t)(((i % WIDTH + stamp->sequence * 8) / 80 % 8) * 32);
 	memset(pic + WIDTH * HEIGHT, 128, WIDTH * HEIGHT / 2);
-	if (!encode_nv12(s->encode, pic, pic + WIDTH * HEIGHT, WIDTH, stamp->captured_ns, &key, &data,
-			 &n, &error))
+	if (!encode_picture(s->encode, &picture, &key, &data, &n, &error))
 		g_error("%s", error->message);
 	memcpy(out, data, n);
 	stamp->flags = key ? VOLET_STAMP_KEY : 0;
@@ -240,7 +243,7 @@ static void give_memory(struct fake_session *s)
 		.width = WIDTH, .height = HEIGHT,
 	};
 	if (s->config.h264) {
-		s->encode = encode_new(&video, WIDTH, HEIGHT, NULL);
+		s->encode = encode_new(&video, WIDTH, HEIGHT, -1, NULL);
 		g_assert_nonnull(s->encode);
 		msg.memory.codec = VOLET_CODEC_H264;
 		msg.memory.n_parameters = encode_parameters(s->encode, msg.memory.parameters);

@@ -44,6 +44,7 @@ static const char whole[] =
 	"codec = h264\n"
 	"size = 640x360\n"
 	"rate = 12\n"
+	"encoder = auto\n"
 	"bitrate-kbit = 700\n"
 	"[camera cam1]\n"
 	"media = platform:camsim-1\n"
@@ -101,12 +102,15 @@ static void test_profiles(void)
 	g_assert_cmpuint(profile->width, ==, 640);
 	g_assert_cmpuint(profile->height, ==, 360);
 	g_assert_cmpuint(profile->rate, ==, 12);
+	g_assert_cmpuint(profile->encoder, ==, VOLET_ENCODER_AUTO);
 	g_assert_cmpuint(profile->bitrate_kbit, ==, 700);
 	profile = config_profile(camera, "");
 	g_assert_true(profile == config_profile(camera, "large"));
 	g_assert_cmpuint(profile->codec, ==, VOLET_CODEC_JPEG);
 	g_assert_cmpuint(profile->width, ==, 1280);
 	g_assert_cmpuint(profile->quality, ==, 60);
+	/* Nothing is coded by a device unless the file says so. */
+	g_assert_cmpuint(profile->encoder, ==, VOLET_ENCODER_SOFTWARE);
 	g_assert_cmpuint(profile->rate, ==, 0);
 	g_assert_null(config_profile(camera, "jpeg"));
 	camera = config->cameras->pdata[1];
@@ -273,6 +277,8 @@ static const struct bad {
 	{ CAMERA "[profile cam0/a]\ncodec = vp8\n", "[profile cam0/a] codec", "write jpeg or h264" },
 	{ CAMERA "[profile cam0/a]\nsize = 1922x1080\n", "[profile cam0/a] size", "1920x1080 or less" },
 	{ CAMERA "[profile cam0/a]\nsize = 640\n", "[profile cam0/a] size", "WIDTHxHEIGHT" },
+	{ CAMERA "[profile cam0/a]\ncodec = fwht\n", "[profile cam0/a] codec", "write jpeg or h264" },
+	{ CAMERA "[profile cam0/a]\nencoder = gpu\n", "[profile cam0/a] encoder", "write software, hardware or auto" },
 	{ CAMERA "[profile cam0/a]\nbitrate-kbit = 100\n", "[profile cam0/a] bitrate-kbit", "codec = h264" },
 	{ CAMERA "[profile cam0/a]\ncodec = h264\nquality = 9\n", "[profile cam0/a] quality", "codec = jpeg" },
 	{ CAMERA "[profile cam0/a]\nrate = 0\n", "[profile cam0/a] rate", "from 1 to 120" },

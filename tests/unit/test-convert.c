@@ -53,7 +53,7 @@ static void check_output(const struct convert_output *out)
 {
 	guint x, y;
 
-	g_assert_null(out->jpeg);
+	g_assert_null(out->coded);
 	for (y = 0; y < H; y++)
 		for (x = 0; x < W; x++) {
 			gsize pair = y / 2 * out->stride + x / 2 * 2;

@@ -84,11 +84,14 @@ static GBytes *encode_one(struct encode *e, guint n, guint64 when, gboolean *key
 {
 	g_autofree guint8 *pic = g_malloc(LUMA * 3 / 2);
 	g_autoptr(GError) error = NULL;
+	const struct raw_picture picture = {
+		.y = pic, .uv = pic + LUMA, .stride = WIDTH, .captured_ns = when, .dmabuf = -1,
+	};
 	const guint8 *data;
 	gsize length;
 
 	draw(pic, n);
-	g_assert_true(encode_nv12(e, pic, pic + LUMA, WIDTH, when, key, &data, &length, &error));
+	g_assert_true(encode_picture(e, &picture, key, &data, &length, &error));
 	g_assert_no_error(error);
 	return g_bytes_new(data, length);
 }
@@ -98,7 +101,7 @@ static GBytes *encode_one(struct encode *e, guint n, guint64 when, gboolean *key
 /* One key frame and differences, and what a viewer of all of them displays. */
 static void clean_run(GBytes *frames[FRAMES], guint right[FRAMES])
 {
-	struct encode *e = encode_new(&video, WIDTH, HEIGHT, NULL);
+	struct encode *e = encode_new(&video, WIDTH, HEIGHT, -1, NULL);
 	ISVCDecoder *dec = decoder_new();
 	guint i;
 
@@ -289,7 +292,7 @@ static gboolean produce(struct sessions *s, struct encode *e, guint n, ISVCDecod
 static void test_held(void)
 {
 	g_autoptr(GHashTable) right = g_hash_table_new(NULL, NULL);
-	struct encode *e = encode_new(&video, WIDTH, HEIGHT, NULL);
+	struct encode *e = encode_new(&video, WIDTH, HEIGHT, -1, NULL);
 	ISVCDecoder *clean = decoder_new();
 	struct viewer quick, slow, joiner;
 	struct sessions_profile profile;
@@ -361,7 +364,7 @@ struct lane {
 
 static void lane_open(struct lane *lane)
 {
-	lane->encode = encode_new(&video, WIDTH, HEIGHT, NULL);
+	lane->encode = encode_new(&video, WIDTH, HEIGHT, -1, NULL);
 	sessions_begin(&lane->sessions, lane->encode, &lane->profile);
 	viewer_join(&lane->sessions, &lane->v, 1);
 	viewer_join(&lane->sessions, &lane->greedy, 2);
@@ -456,7 +459,7 @@ static void test_greedy(void)
 static void test_form(void)
 {
 	static const guint8 sps[] = { 0, 0, 0, 1, 0x67, 66 };
-	struct encode *e = encode_new(&video, WIDTH, HEIGHT, NULL);
+	struct encode *e = encode_new(&video, WIDTH, HEIGHT, -1, NULL);
 	guint8 announced[VOLET_PARAMETERS_MAX];
 	guint i, n = encode_parameters(e, announced);
 	gboolean key;
@@ -489,7 +492,7 @@ static void test_sandbox(void)
 	guint i;
 
 	if (g_test_subprocess()) {
-		e = encode_new(&video, WIDTH, HEIGHT, NULL);
+		e = encode_new(&video, WIDTH, HEIGHT, -1, NULL);
 		if (!sandbox_enter(NULL))
 			_exit(77);
 		for (i = 0; i < 40; i++) {
@@ -514,7 +517,7 @@ static void test_due(void)
 	guint64 t, given = 0;
 
 	slow.rate = 5;
-	e = encode_new(&slow, WIDTH, HEIGHT, NULL);
+	e = encode_new(&slow, WIDTH, HEIGHT, -1, NULL);
 	for (t = SECOND; t < 3 * SECOND; t += SECOND / 30) {
 		gboolean key;
 

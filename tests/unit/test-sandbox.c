@@ -172,6 +172,13 @@ static int set_control(void)
 	return ioctl(-1, VIDIOC_S_CTRL, &control) == 0 || errno != EBADF;
 }
 
+static int drain_encoder(void)
+{
+	struct v4l2_encoder_cmd cmd = { .cmd = V4L2_ENC_CMD_STOP };
+
+	return ioctl(-1, VIDIOC_ENCODER_CMD, &cmd) == 0 || errno != EBADF;
+}
+
 static int trace(void)
 {
 	return kill(getppid(), 0) < 0;
@@ -181,7 +188,7 @@ static void test_calls(void)
 {
 	static const deed deeds[] = {
 		make_socket, start_process, run_program, map_code,
-		make_code,   export_buffer, set_control, trace,
+		make_code,   export_buffer, set_control, drain_encoder, trace,
 	};
 	guint i;
 
@@ -191,6 +198,20 @@ static void test_calls(void)
 		assert_works(deeds[i], bare);
 		assert_killed(deeds[i]);
 	}
+}
+
+/* Where devices code: two calls more, and none of the others. */
+static void test_codecs(void)
+{
+	int status;
+
+	if (!can_run())
+		return;
+	assert_works(set_control, sandbox_enter_codecs);
+	assert_works(drain_encoder, sandbox_enter_codecs);
+	status = status_of(export_buffer, sandbox_enter_codecs);
+	g_assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
+	assert_refused(open_device, sandbox_enter_codecs);
 }
 
 /* And what it is there for still works: memory, sealing, encoding, its own ioctls, time. */
@@ -250,6 +271,7 @@ static void test_works(void)
 		return;
 	assert_works(work, bare);
 	assert_works(work, sandbox_enter);
+	assert_works(work, sandbox_enter_codecs);
 }
 
 int main(int argc, char **argv)
@@ -257,6 +279,7 @@ int main(int argc, char **argv)
 	g_test_init(&argc, &argv, NULL);
 	g_test_add_func("/sandbox/files", test_files);
 	g_test_add_func("/sandbox/calls", test_calls);
+	g_test_add_func("/sandbox/codecs", test_codecs);
 	g_test_add_func("/sandbox/status", test_status);
 	g_test_add_func("/sandbox/works", test_works);
 	return g_test_run();

@@ -93,8 +93,9 @@ tap() {
 UNITS = """tests=/usr/libexec/volet-tests
 for test in $tests/test-*; do
 	case $test in
-	# Natively only: real players (the end-to-end tests have them), a hundred sessions at once, arithmetic.
-	*/test-players | */test-rtsps | */test-end | */test-exposure) ;;
+	# Natively only: real players (the end-to-end tests have them), a hundred sessions at once, arithmetic,
+	# encoders that are made up.
+	*/test-players | */test-rtsps | */test-end | */test-exposure | */test-m2m) ;;
 	*/test-spawn) tap unit-test-spawn $test --tap /usr/libexec/volet/volet-spawn $tests/spawn-stub ;;
 	*) tap "unit-$(basename $test)" $test --tap ;;
 	esac
@@ -108,7 +109,7 @@ done
 """
 # Programs of tests/e2e: those that set the board up as they need it, then those that want two
 # cameras that see the street.
-ALONE = ['cam', 'sources', 'exposure']
+ALONE = ['cam', 'sources', 'exposure', 'm2m']
 STREET = """/volet/start-board 2 || exit 1
 /volet/play-scenes 2
 """
@@ -229,8 +230,9 @@ def board_parts(tally, only):
     modules, programs = run.build()
     faulty = [vm.build_arm64(fault, f'-Dfault={fault}') for fault in ('cross', 'unchecked', 'loose')]
     extra = [('/volet/selftests', vm.build_selftests()), ('/volet/e2e', '/src/tests/e2e'),
+             ('/usr/libexec/volet-formats/volet-cam', vm.build_formats(vm.build_arm64, 'arm64-formats')),
              *[(f'/usr/libexec/volet-tests/{p.name}', p) for p in board_tests(programs)]]
-    project = vm.project_image(modules, [programs, *faulty], extra)
+    project = vm.project_image([*modules, vm.build_vicodec()], [programs, *faulty], extra)
     if not only or 'stream' in only:
         vm.say('the board, played to clients outside it')
         tally.program('stream', [sys.executable, '-B', '/src/tests/e2e/host.py', project])
@@ -246,6 +248,8 @@ def main():
     native_parts(tally, lambda part: not only or part in only)
     if not only or {*NATIVE, 'stream', *ATTACKS} & set(only):
         vm.meson('native')
+    if not only or 'native' in only:
+        vm.build_formats()
     for part in NATIVE:
         if not only or part in only:
             vm.say(f'the streamer on this machine, with test cameras: {part}')

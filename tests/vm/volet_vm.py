@@ -151,13 +151,33 @@ def build_modules():
     return sorted(tree.rglob('*.ko'))
 
 
-def meson(name, *options):
-    """Build the tree in build/NAME and return that directory; only what changed is rebuilt."""
+def build_vicodec():
+    """
+    The kernel's virtual codec, which Debian doesn't build: from the build root's own copy of the
+    kernel source, for the board's kernel, once for each of those versions. Nothing of it is in this tree.
+    """
+    source = pathlib.Path('/usr/src/linux-source-6.12.tar.xz')
+    where = 'linux-source-6.12/drivers/media/test-drivers/vicodec'
+
+    def make(part):
+        say('building vicodec, the kernel\'s virtual codec (once)')
+        part.mkdir(parents=True)
+        run(['tar', '-C', part, '--strip-components=5', '-xJf', source, where])
+        run(['make', '-C', HEADERS, f'M={part}', 'ARCH=arm64', 'CROSS_COMPILE=aarch64-linux-gnu-',
+             'CONFIG_VIDEO_VICODEC=m', 'modules'], log=BUILD / 'vicodec.log')
+    return cached(f'vicodec-{key(KERNEL, source.stat().st_size)}', make) / 'vicodec.ko'
+
+
+def meson(name, *options, targets=()):
+    """
+    Build the tree in build/NAME and return that directory; only what changed is rebuilt, and
+    of some test builds only `targets` are built.
+    """
     out = BUILD / name
     if not (out / 'build.ninja').exists():
         run(['meson', 'setup', out, SRC, '--prefix=/usr', '--sysconfdir=/etc',
              '--localstatedir=/var', *options])
-    run(['ninja', '-C', out], log=BUILD / f'{name}.log')
+    run(['ninja', '-C', out, *targets], log=BUILD / f'{name}.log')
     return out
 
 
@@ -171,8 +191,16 @@ def build_faulty():
         log=BUILD / 'native-faulty.log')
 
 
-def build_arm64(name='arm64', *options):
-    return meson(name, '--cross-file', SRC / 'tests/vm/arm64.cross', *options)
+def build_arm64(name='arm64', *options, targets=()):
+    return meson(name, '--cross-file', SRC / 'tests/vm/arm64.cross', *options, targets=targets)
+
+
+CAM = 'userspace/volet-cam/volet-cam'
+
+
+def build_formats(build=meson, name='formats'):
+    """volet-cam with codec = fwht and test cameras that deliver H.264: for tests alone."""
+    return build(name, '-Dtest-formats=true', targets=[CAM]) / CAM
 
 
 def build_selftests():

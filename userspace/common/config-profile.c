@@ -34,9 +34,36 @@ static bool read_codec(const struct config_reader *reader, const char *group,
 		profile->codec = VOLET_CODEC_JPEG;
 	else if (!strcmp(codec, "h264"))
 		profile->codec = VOLET_CODEC_H264;
+#ifdef VOLET_TEST_FORMATS	/* the one codec that a test machine has an encoder of */
+	else if (!strcmp(codec, "fwht"))
+		profile->codec = VOLET_CODEC_FWHT;
+#endif
 	if (profile->codec)
 		return true;
 	config_fail(error, reader, group, "codec", "\"%s\" is not known; write jpeg or h264", codec);
+	return false;
+}
+
+static const char *const encoders[] = {
+	[VOLET_ENCODER_SOFTWARE] = "software", [VOLET_ENCODER_HARDWARE] = "hardware",
+	[VOLET_ENCODER_AUTO] = "auto",
+};
+
+static bool read_encoder(const struct config_reader *reader, const char *group,
+			 struct volet_profile_config *profile, GError **error)
+{
+	g_autofree char *encoder = config_string(reader, group, "encoder", encoders[0], error);
+	unsigned int i;
+
+	if (!encoder)
+		return false;
+	for (i = 0; i < G_N_ELEMENTS(encoders); i++) {
+		profile->encoder = (enum volet_encoder)i;
+		if (!strcmp(encoder, encoders[i]))
+			return true;
+	}
+	config_fail(error, reader, group, "encoder",
+		    "\"%s\" is not known; write software, hardware or auto", encoder);
 	return false;
 }
 
@@ -70,7 +97,7 @@ static bool read_profile(const struct config_reader *reader, const char *group, 
 			 struct volet_camera_config *camera, GError **error)
 {
 	static const char *const known[] = {
-		"codec", "size", "rate", "quality", "bitrate-kbit", NULL
+		"codec", "encoder", "size", "rate", "quality", "bitrate-kbit", NULL
 	};
 	struct volet_profile_config *profile;
 	bool jpeg;
@@ -87,6 +114,7 @@ static bool read_profile(const struct config_reader *reader, const char *group, 
 	g_strlcpy(profile->name, name, sizeof(profile->name));
 	if (!config_known_keys(reader, group, known, error) ||
 	    !read_codec(reader, group, profile, error) ||
+	    !read_encoder(reader, group, profile, error) ||
 	    !read_size(reader, group, camera, profile, error))
 		return false;
 	jpeg = profile->codec == VOLET_CODEC_JPEG;
@@ -126,6 +154,10 @@ bool config_read_profiles(const struct config_reader *reader, char **groups,
 	return true;
 }
 
+static const char *const codecs[] = {
+	[VOLET_CODEC_JPEG] = "jpeg", [VOLET_CODEC_H264] = "h264", [VOLET_CODEC_FWHT] = "fwht",
+};
+
 void config_profiles_text(GKeyFile *keys, const struct volet_camera_config *camera)
 {
 	unsigned int i;
@@ -137,7 +169,8 @@ void config_profiles_text(GKeyFile *keys, const struct volet_camera_config *came
 		g_autofree char *size = g_strdup_printf("%ux%u", profile->width, profile->height);
 		bool jpeg = profile->codec == VOLET_CODEC_JPEG;
 
-		g_key_file_set_string(keys, group, "codec", jpeg ? "jpeg" : "h264");
+		g_key_file_set_string(keys, group, "codec", codecs[profile->codec]);
+		g_key_file_set_string(keys, group, "encoder", encoders[profile->encoder]);
 		g_key_file_set_string(keys, group, "size", size);
 		if (profile->rate)
 			g_key_file_set_integer(keys, group, "rate", (int)profile->rate);

@@ -18,10 +18,18 @@
 #define VOLET_SESSIONS_MAX	2048	/* of all cameras together */
 #define VOLET_PROFILES_MAX	8	/* of a camera */
 
+/* What makes the frames of a profile. */
+enum volet_encoder {
+	VOLET_ENCODER_SOFTWARE,
+	VOLET_ENCODER_HARDWARE,		/* the machine's own; there must be one */
+	VOLET_ENCODER_AUTO		/* the machine's own where there is one that works */
+};
+
 /* One way to see a camera. */
 struct volet_profile_config {
 	char name[VOLET_NAME_MAX];
 	enum volet_codec codec;
+	enum volet_encoder encoder;
 	unsigned int width, height;	/* no larger than the camera's */
 	unsigned int rate;		/* frames a second at most; 0: as many as are captured */
 	unsigned int quality;		/* of JPEG, 1..100 */

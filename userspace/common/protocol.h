@@ -168,7 +168,8 @@ enum volet_frame_type {
 
 enum volet_codec {
 	VOLET_CODEC_JPEG = 1,	/* every frame is a key frame */
-	VOLET_CODEC_H264	/* Annex B, an access unit a frame, parameter sets in each key frame */
+	VOLET_CODEC_H264,	/* Annex B, an access unit a frame, parameter sets in each key frame */
+	VOLET_CODEC_FWHT	/* of the kernel's vicodec: in test builds alone, and no session takes it */
 };
 
 #define VOLET_PARAMETERS_MAX	120

@@ -53,7 +53,7 @@ static void report(struct camera *cam)
 		.type = VOLET_BUS_STATS,
 		.stats = {
 			.captured = capture->captured, .encoded = cam->encoded,
-			.errors = capture->errors, .late = capture->late,
+			.errors = capture->errors + cam->broken, .late = capture->late,
 			.last_captured_ns = capture->last_captured_ns,
 			.capture_ns = capture->last_delay_ns, .encode_ns = cam->encode_ns,
 			.memory = source->is_test ? VOLET_MEMORY_OWN : capture->memory,
@@ -67,34 +67,62 @@ static void report(struct camera *cam)
 	sessions_report(&cam->sessions);
 }
 
-static gboolean open_encodes(struct camera *cam, GError **error)
+/* What the camera codes itself is passed on: nothing can be made of it but what it is. */
+static gboolean check_own(const struct camera *cam, const struct volet_profile_config *profile,
+			  GError **error)
 {
 	const struct volet_camera_config *config = cam->config;
+	guint codec = source_codec(&cam->source);
+	gboolean jpeg = codec == VOLET_CODEC_JPEG;
+
+	if (!codec || (profile->codec == codec && profile->width == config->width &&
+		       profile->height == config->height && (jpeg || !profile->rate)))
+		return TRUE;
+	return cam_error(error, 0,
+			 "profile %s: the camera's own %s are passed on as they are: write codec = %s "
+			 "and the camera's size%s", profile->name, jpeg ? "JPEGs" : "H.264 frames",
+			 jpeg ? "jpeg" : "h264", jpeg ? "" : ", and no rate");
+}
+
+static gboolean open_encode(struct camera *cam, guint i, GError **error)
+{
+	const struct volet_camera_config *config = cam->config;
+	const struct volet_profile_config *profile = config->profiles->pdata[i];
+	struct sessions_profile *out = &cam->profiles[i];
+
+	if (!check_own(cam, profile, error))
+		return FALSE;
+	cam->encodes[i] = encode_new(profile, config->width, config->height, cam->source.udmabuf,
+				     error);
+	if (!cam->encodes[i])
+		return FALSE;
+	g_strlcpy(out->name, profile->name, sizeof(out->name));
+	out->codec = profile->codec;
+	out->width = profile->width;
+	out->height = profile->height;
+	out->n_parameters = encode_parameters(cam->encodes[i], out->parameters);
+	return out->codec != VOLET_CODEC_H264 || out->n_parameters ||
+	       cam_error(error, 0, "profile %s: no parameter sets", out->name);
+}
+
+static gboolean open_encodes(struct camera *cam, GError **error)
+{
 	guint i;
 
-	for (i = 0; i < config->profiles->len; i++) {
-		const struct volet_profile_config *profile = config->profiles->pdata[i];
-		struct sessions_profile *out = &cam->profiles[i];
-
-		if (source_gives_jpeg(&cam->source) &&
-		    (profile->codec != VOLET_CODEC_JPEG || profile->width != config->width ||
-		     profile->height != config->height))
-			return cam_error(error, 0,
-					 "profile %s: the camera's own JPEGs are passed on as they "
-					 "are: write codec = jpeg and the camera's size",
-					 profile->name);
-		cam->encodes[i] = encode_new(profile, config->width, config->height, error);
-		if (!cam->encodes[i])
+	for (i = 0; i < cam->config->profiles->len; i++)
+		if (!open_encode(cam, i, error))
 			return FALSE;
-		g_strlcpy(out->name, profile->name, sizeof(out->name));
-		out->codec = profile->codec;
-		out->width = profile->width;
-		out->height = profile->height;
-		out->n_parameters = encode_parameters(cam->encodes[i], out->parameters);
-		if (out->codec == VOLET_CODEC_H264 && !out->n_parameters)
-			return cam_error(error, 0, "profile %s: no parameter sets", out->name);
-	}
 	return TRUE;
+}
+
+gboolean camera_has_codecs(const struct camera *cam)
+{
+	guint i;
+
+	for (i = 0; i < cam->config->profiles->len; i++)
+		if (encode_is_hardware(cam->encodes[i]))
+			return TRUE;
+	return source_codec(&cam->source) == VOLET_CODEC_H264;
 }
 
 static void open_sessions(struct camera *cam)
@@ -171,16 +199,22 @@ static gboolean read_bus(struct camera *cam)
 static gboolean encode(struct camera *cam, const struct capture_frame *frame,
 		       struct session_frame *out, GError **error)
 {
+	struct encode *own = cam->encodes[out->profile];
+	const struct raw_picture picture = {
+		.y = frame->y, .uv = frame->uv, .stride = frame->stride,
+		.captured_ns = frame->captured_ns, .dmabuf = frame->dmabuf,
+		.dmabuf_size = frame->dmabuf_size,
+	};
 	guint64 begin = capture_now();
 
-	if (frame->jpeg) {
-		out->data = frame->jpeg;
-		out->length = frame->jpeg_size;
-		out->key = TRUE;
-	} else if (encode_nv12(cam->encodes[out->profile], frame->y, frame->uv, frame->stride,
-			       frame->captured_ns, &out->key, &out->data, &out->length, error)) {
+	if (frame->coded) {
+		out->data = frame->coded;
+		out->length = frame->coded_size;
+		out->key = frame->key;
+	} else if (encode_picture(own, &picture, &out->key, &out->data, &out->length, error)) {
 		cam->encode_ns = capture_now() - begin;
-		cam->encoded++;
+		cam->encoded += out->length > 0;
+		cam->broken += !out->length;
 	} else {
 		return FALSE;
 	}
@@ -191,28 +225,65 @@ static gboolean encode(struct camera *cam, const struct capture_frame *frame,
 	return TRUE;
 }
 
+/* The camera says its parameter sets when it first streams: who is granted later is told them. */
+static void learn_parameters(struct camera *cam, guint profile)
+{
+	struct sessions_profile *out = &cam->profiles[profile];
+	guint n = source_parameters(&cam->source, out->parameters, sizeof(out->parameters));
+
+	if (n)
+		out->n_parameters = n;
+}
+
+/* Is that frame to be of this profile, and a key frame of it (or may it be)? */
+static gboolean due(struct camera *cam, guint profile, const struct capture_frame *frame,
+		    gboolean *key)
+{
+	struct encode *own = cam->encodes[profile];
+
+	if (frame->coded) {
+		if (frame->key && source_codec(&cam->source) == VOLET_CODEC_H264)
+			learn_parameters(cam, profile);
+		*key = frame->key;
+		/* Its differences are to each other: all or none. */
+		return source_codec(&cam->source) == VOLET_CODEC_H264 ||
+		       encode_due(own, frame->captured_ns);
+	}
+	/* A picture between an H.264 camera's frames is a difference to none of them. */
+	if (source_codec(&cam->source) == VOLET_CODEC_H264)
+		encode_forget(own);
+	*key = encode_key_due(own, frame->captured_ns);
+	return encode_due(own, frame->captured_ns);
+}
+
 /* One frame as one profile to all who are to have it. */
 static gboolean handle_profile(struct camera *cam, guint profile, const struct capture_frame *frame,
 			       GError **error)
 {
-	const struct encode *own = cam->encodes[profile];
 	struct session_frame out = { .profile = profile };
+	gboolean key;
 
-	if (!encode_due(own, frame->captured_ns))
+	if (!due(cam, profile, frame, &key))
 		return TRUE;
-	if (!sessions_claim(&cam->sessions, profile, frame->captured_ns, capture_now(),
-			    encode_key_due(own, frame->captured_ns)))
+	if (!sessions_claim(&cam->sessions, profile, frame->captured_ns, capture_now(), key)) {
+		/* An encode that wasn't made is no gap; a frame of the camera that went by is. */
+		if (frame->coded)
+			sessions_miss(&cam->sessions, profile);
 		return TRUE;
+	}
 	if (!encode(cam, frame, &out, error))
 		return FALSE;
 	/* Who was ended or has stopped while the frame was encoded is not to have it. */
 	cam->bus_lost = !read_bus(cam);
 	sessions_read(&cam->sessions);
-	sessions_deliver(&cam->sessions, &out);
+	if (out.length)
+		sessions_deliver(&cam->sessions, &out);
+	else
+		sessions_miss(&cam->sessions, profile);
 	return TRUE;
 }
 
-/* One frame, the newest. */
+/* One frame: the newest, or of an H.264 camera the next. */
 static gboolean handle_frame(struct camera *cam, GError **error)
 {
 	struct capture_frame frame;

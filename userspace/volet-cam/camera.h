@@ -21,6 +21,7 @@ struct camera {
 	struct sessions_profile profiles[VOLET_PROFILES_MAX];
 	struct sessions sessions;
 	guint64 encoded, encode_ns;
+	guint64 broken;			/* frames that an encoder has lost */
 	guint64 report_ns;		/* when the next figures are due */
 	gboolean bus_lost;
 };
@@ -32,6 +33,9 @@ struct camera {
 gboolean camera_open(struct camera *cam, const struct volet_camera_config *config, int bus,
 		     GError **error);
 void camera_close(struct camera *cam);
+
+/* Whether devices code for it: encoders of the machine, or the camera itself (H.264). */
+gboolean camera_has_codecs(const struct camera *cam);
 
 /* Until the bus ends (TRUE), or this process can't go on (FALSE, with an error). */
 gboolean camera_run(struct camera *cam, GError **error);

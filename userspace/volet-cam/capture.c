@@ -91,9 +91,13 @@ static const char *look_at(struct capture *c, const struct queue_buffer *b,
 	wrong = convert_frame(c->convert, &in, &out);
 	*frame = (struct capture_frame) {
 		.captured_ns = stamp_of(b), .sequence = b->v4l2.sequence, .index = b->v4l2.index,
-		.y = out.y, .uv = out.uv, .stride = out.stride, .jpeg = out.jpeg,
-		.jpeg_size = out.jpeg_size,
+		.y = out.y, .uv = out.uv, .stride = out.stride,
+		.coded = out.coded, .coded_size = out.coded_size, .key = out.key, .dmabuf = -1,
 	};
+	if (out.y && out.y == c->buffers[b->v4l2.index].planes[0].map) {
+		frame->dmabuf = c->buffers[b->v4l2.index].planes[0].dmabuf;
+		frame->dmabuf_size = c->buffers[b->v4l2.index].planes[0].size;
+	}
 	memcpy(frame->camera, c->camera, sizeof(frame->camera));
 	return wrong;
 }
@@ -116,36 +120,35 @@ static int show(struct capture *c, struct queue_buffer *b, struct capture_frame 
 	return capture_return(c, frame, error) ? 0 : -1;
 }
 
-int capture_take(struct capture *c, guint64 age_limit_ns, struct capture_frame *frame,
-		 GError **error)
+/* Count a frame that left the queue, and put it back where it is none: then FALSE. */
+static gboolean usable(struct capture *c, const struct queue_buffer *b, guint64 age_limit_ns)
+{
+	guint64 now = capture_now(), stamp = stamp_of(b);
+	const char *wrong = broken(c, b, stamp, now);
+
+	c->captured++;
+	if (wrong) {
+		c->errors++;
+		c->wrong = wrong;
+		return FALSE;
+	}
+	c->last_captured_ns = stamp;
+	c->last_delay_ns = now - stamp;
+	if (now - stamp <= age_limit_ns)
+		return TRUE;
+	c->late++;
+	return FALSE;
+}
+
+static int take_newest(struct capture *c, guint64 age_limit_ns, struct capture_frame *frame,
+		       GError **error)
 {
 	struct queue_buffer b, newest;
 	gboolean have = FALSE;
+	int ret;
 
-	for (;;) {
-		const char *wrong;
-		guint64 stamp, now;
-		int ret = dequeue(c, &b, error);
-
-		if (ret < 0)
-			return -1;
-		if (ret == 0)
-			break;
-		now = capture_now();
-		stamp = stamp_of(&b);
-		c->captured++;
-		wrong = broken(c, &b, stamp, now);
-		if (wrong) {
-			c->errors++;
-			c->wrong = wrong;
-			if (!queue_put(c, b.v4l2.index, error))
-				return -1;
-			continue;
-		}
-		c->last_captured_ns = stamp;
-		c->last_delay_ns = now - stamp;
-		if (now - stamp > age_limit_ns) {
-			c->late++;
+	while ((ret = dequeue(c, &b, error)) > 0) {
+		if (!usable(c, &b, age_limit_ns)) {
 			if (!queue_put(c, b.v4l2.index, error))
 				return -1;
 			continue;
@@ -155,7 +158,49 @@ int capture_take(struct capture *c, guint64 age_limit_ns, struct capture_frame *
 		newest = b;
 		have = TRUE;
 	}
+	if (ret < 0)
+		return -1;
 	return have ? show(c, &newest, frame, error) : 0;
+}
+
+static int take_next(struct capture *c, guint64 age_limit_ns, struct capture_frame *frame,
+		     GError **error)
+{
+	struct queue_buffer b;
+	int ret;
+
+	while ((ret = dequeue(c, &b, error)) > 0) {
+		if (b.v4l2.sequence != c->next_sequence)
+			convert_lost(c->convert);
+		c->next_sequence = b.v4l2.sequence + 1;
+		if (!usable(c, &b, age_limit_ns)) {
+			convert_lost(c->convert);
+			if (!queue_put(c, b.v4l2.index, error))
+				return -1;
+			continue;
+		}
+		ret = show(c, &b, frame, error);
+		if (ret < 0 || (ret > 0 && frame->coded))
+			return ret;
+		/* Nothing to show, and back already when it was wrong. */
+		if (ret > 0 && !capture_return(c, frame, error))
+			return -1;
+	}
+	return ret;
+}
+
+int capture_take(struct capture *c, guint64 age_limit_ns, struct capture_frame *frame,
+		 GError **error)
+{
+	return (convert_codec(c->convert->format) == VOLET_CODEC_H264 ? take_next : take_newest)
+		(c, age_limit_ns, frame, error);
+}
+
+gboolean capture_force_key(const struct capture *c)
+{
+	struct v4l2_control control = { .id = V4L2_CID_MPEG_VIDEO_FORCE_KEY_FRAME, .value = 1 };
+
+	return ioctl(c->fd, VIDIOC_S_CTRL, &control) == 0;
 }
 
 gboolean capture_return(struct capture *c, const struct capture_frame *frame, GError **error)
@@ -182,6 +227,8 @@ gboolean capture_start(struct capture *c, GError **error)
 
 	if (!queue_make(c, error))
 		return FALSE;
+	convert_restart(c->convert);
+	c->next_sequence = 0;
 	if (ioctl(c->fd, VIDIOC_STREAMON, &type) == 0)
 		return TRUE;
 	cam_error(error, errno, "starting \"%s\": %s", c->entity, start_hint(errno));

@@ -60,19 +60,23 @@ struct capture {
 	guint64 captured, errors, late;
 	guint64 last_captured_ns, last_delay_ns;
 	const char *wrong;	/* with the last of the errors */
+	guint32 next_sequence;	/* of frames that are differences: another one is a gap */
 };
 
 /*
- * Stamped when it left the queue. NV12 (`y` and `uv`), or the camera's own JPEG, valid until
- * capture_return().
+ * Stamped when it left the queue. NV12 (`y` and `uv`), or the camera's own JPEG or H.264, valid
+ * until capture_return().
  */
 struct capture_frame {
 	char camera[VOLET_NAME_MAX];
 	guint64 captured_ns, sequence;
 	const guint8 *y, *uv;
 	gsize stride;
-	const guint8 *jpeg;	/* NULL: there is none */
-	gsize jpeg_size;
+	int dmabuf;		/* the memory that `y` is the start of, if a device can read it; or -1 */
+	gsize dmabuf_size;
+	const guint8 *coded;	/* by the camera; NULL: it is a picture */
+	gsize coded_size;
+	gboolean key;		/* of a coded frame */
 	guint32 flags;		/* VOLET_STAMP_ */
 	guint index;
 };
@@ -91,6 +95,9 @@ gboolean capture_start(struct capture *c, GError **error);
 void capture_stop(struct capture *c);
 
 /*
+ * Of a camera whose frames are differences (H.264) each in its turn: the oldest; after a frame
+ * that was lost, broken or late none before the next key frame. Of others:
+ *
  * Empty the queue and give the newest frame that is whole, not marked as an error, and
  * younger than `age_limit_ns`; the others go back. Returns 1 with a frame, 0 without one, -1
  * with an error (code ENODEV: the device is gone; else a restart of the stream may help).
@@ -98,6 +105,9 @@ void capture_stop(struct capture *c);
 int capture_take(struct capture *c, guint64 age_limit_ns, struct capture_frame *frame,
 		 GError **error);
 gboolean capture_return(struct capture *c, const struct capture_frame *frame, GError **error);
+
+/* Ask the camera for a key frame (V4L2_CID_MPEG_VIDEO_FORCE_KEY_FRAME). FALSE: it can't be asked. */
+gboolean capture_force_key(const struct capture *c);
 
 guint64 capture_now(void);	/* CLOCK_MONOTONIC, ns */
 

@@ -8,8 +8,10 @@
 #include <linux/videodev2.h>
 #include <string.h>
 
+#include "annexb.h"
 #include "error.h"
 #include "jpeg.h"
+#include "protocol.h"
 
 enum kind {
 	NV12,
@@ -21,7 +23,8 @@ enum kind {
 	BAYER_10,	/* in 16 bits */
 	BAYER_10P,	/* four in five bytes */
 	BAYER_16,
-	JPEG
+	JPEG,
+	H264
 };
 
 #define BAYER(order) \
@@ -36,6 +39,7 @@ static const struct convert_format formats[] = {
 	{ V4L2_PIX_FMT_YUV420, 1, YU12, 0 },	{ V4L2_PIX_FMT_YUV420M, 3, YU12, 0 },
 	{ V4L2_PIX_FMT_YUYV, 1, YUYV, 0 },	{ V4L2_PIX_FMT_UYVY, 1, UYVY, 0 },
 	{ V4L2_PIX_FMT_MJPEG, 1, JPEG, 0 },	{ V4L2_PIX_FMT_JPEG, 1, JPEG, 0 },
+	{ V4L2_PIX_FMT_H264, 1, H264, 0 },
 	BAYER(SRGGB), BAYER(SGRBG), BAYER(SGBRG), BAYER(SBGGR),
 };
 
@@ -49,9 +53,9 @@ const struct convert_format *convert_find(guint32 fourcc)
 	return NULL;
 }
 
-gboolean convert_is_jpeg(const struct convert_format *format)
+guint convert_codec(const struct convert_format *format)
 {
-	return format->kind == JPEG;
+	return format->kind == JPEG ? VOLET_CODEC_JPEG : format->kind == H264 ? VOLET_CODEC_H264 : 0;
 }
 
 gboolean convert_is_bayer(const struct convert_format *format)
@@ -102,7 +106,11 @@ gboolean convert_open(struct convert *c, const struct convert_format *format, gu
 	gsize luma = (gsize)width * height;
 
 	*c = (struct convert){ .format = format, .width = width, .height = height };
-	if (format->kind == NV12 || format->kind == JPEG)
+	if (format->kind == H264) {
+		c->annexb = annexb_new(width, height);
+		c->gap = TRUE;
+	}
+	if (format->kind == NV12 || convert_codec(format))
 		return TRUE;
 	c->y = g_malloc(luma + luma / 2);
 	c->uv = c->y + luma;
@@ -116,6 +124,7 @@ void convert_close(struct convert *c)
 	g_free(c->y);
 	g_free(c->raw);
 	g_free(c->planar);
+	annexb_free(c->annexb);
 	*c = (struct convert){ 0 };
 }
 
@@ -139,7 +148,7 @@ gsize convert_need(const struct convert *c, guint plane, gsize stride)
 {
 	gsize luma = stride * c->height;
 
-	if (c->format->kind == JPEG)
+	if (convert_codec(c->format))
 		return 0;
 	if (stride < line_bytes(c) || stride > 8 * (gsize)c->width + 65536)
 		return 0;
@@ -248,6 +257,46 @@ static const char *develop(struct convert *c, const guint8 *data, gsize stride)
 	return NULL;
 }
 
+void convert_restart(struct convert *c)
+{
+	c->gap = TRUE;
+	if (c->annexb)
+		annexb_restart(c->annexb);
+}
+
+void convert_lost(struct convert *c)
+{
+	c->gap = TRUE;
+}
+
+static const char *check_jpeg(const struct convert *c, const struct convert_input *in,
+			      struct convert_output *out)
+{
+	*out = (struct convert_output){ .coded = in->data[0], .key = TRUE };
+	return jpeg_check(in->data[0], in->size[0], c->width, c->height, &out->coded_size);
+}
+
+/* A difference is good only when nothing is missing since the key frame before it. */
+static const char *check_h264(struct convert *c, const struct convert_input *in,
+			      struct convert_output *out)
+{
+	struct annexb_frame frame;
+	const char *wrong = annexb_check(c->annexb, in->data[0], in->size[0], &frame);
+
+	*out = (struct convert_output){ 0 };
+	if (wrong) {
+		c->gap = TRUE;
+		return wrong;
+	}
+	if (!frame.length || (c->gap && !frame.key))
+		return NULL;
+	c->gap = FALSE;
+	*out = (struct convert_output){
+		.coded = frame.data, .coded_size = frame.length, .key = frame.key,
+	};
+	return NULL;
+}
+
 const char *convert_frame(struct convert *c, const struct convert_input *in,
 			  struct convert_output *out)
 {
@@ -275,8 +324,10 @@ const char *convert_frame(struct convert *c, const struct convert_input *in,
 		unpack(c, in->data[0], stride, c->format->kind == UYVY);
 		break;
 	case JPEG:
-		*out = (struct convert_output){ .jpeg = in->data[0] };
-		wrong = jpeg_check(in->data[0], in->size[0], c->width, c->height, &out->jpeg_size);
+		wrong = check_jpeg(c, in, out);
+		break;
+	case H264:
+		wrong = check_h264(c, in, out);
 		break;
 	default:
 		wrong = develop(c, in->data[0], stride);

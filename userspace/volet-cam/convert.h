@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From what a capture node gives to what the encoders take: NV12, or a JPEG that is passed
- * on as it is. NV12 itself is not copied; all else is converted into memory of its own, which
+ * From what a capture node gives to what the encoders take: NV12, or what the camera has coded
+ * itself (JPEG, H.264), which is passed on as it is once its structure was checked. NV12 itself is not copied; all else is converted into memory of its own, which
  * the next frame overwrites.
  *
  * Raw Bayer goes through libv4lconvert, which makes colours of it without balancing them:
@@ -27,6 +27,8 @@ struct convert {
 	guint8 *y, *uv;		/* NULL where nothing is converted */
 	guint8 *raw, *planar;	/* 8-bit Bayer, and YUV 4:2:0 of it */
 	void *v4l;		/* struct v4lconvert_data */
+	struct annexb *annexb;	/* of H.264 */
+	gboolean gap;		/* H.264: a frame is missing, no difference is good before a key frame */
 };
 
 /* A frame as it came: each plane with its size, lines of `stride` in the first. */
@@ -36,17 +38,22 @@ struct convert_input {
 	gsize stride;
 };
 
-/* What the encoders get: NV12, or a JPEG of `jpeg_size` bytes. */
+/*
+ * What the encoders get: NV12, or a coded frame, which is a JPEG or an H.264 access unit. Neither
+ * is right too: nothing that can be shown (parameter sets alone, a difference after a gap).
+ */
 struct convert_output {
 	const guint8 *y, *uv;
 	gsize stride;
-	const guint8 *jpeg;
-	gsize jpeg_size;
+	const guint8 *coded;
+	gsize coded_size;
+	gboolean key;		/* of a coded frame */
 };
 
 /* NULL when there is no way from that format. */
 const struct convert_format *convert_find(guint32 fourcc);
-gboolean convert_is_jpeg(const struct convert_format *format);
+/* What the camera codes itself: 0 (nothing) or an enum volet_codec. */
+guint convert_codec(const struct convert_format *format);
 gboolean convert_is_bayer(const struct convert_format *format);
 /* Those that there are, for an error's text. */
 char *convert_names(void);
@@ -56,7 +63,11 @@ gboolean convert_open(struct convert *c, const struct convert_format *format, gu
 		      guint height, GError **error);
 void convert_close(struct convert *c);
 
-/* Bytes that a whole picture has at least in that plane; 0 for a JPEG or an impossible stride. */
+/* The next frame is a stream's first; a frame was lost before the next. Only H.264 minds. */
+void convert_restart(struct convert *c);
+void convert_lost(struct convert *c);
+
+/* Bytes that a whole picture has at least in that plane; 0 if coded, or for an impossible stride. */
 gsize convert_need(const struct convert *c, guint plane, gsize stride);
 
 /* NULL, or what is wrong with the frame. */

@@ -3,7 +3,9 @@
 #include "encode.h"
 
 #include "encoder.h"
+#include "error.h"
 #include "h264.h"
+#include "hardware.h"
 #include "scale.h"
 
 #define SECOND_NS	G_GUINT64_CONSTANT(1000000000)
@@ -12,28 +14,61 @@
 struct encode {
 	const struct volet_profile_config *profile;
 	struct scaler *scaler;		/* NULL when the size is the camera's */
-	struct encoder *jpeg;		/* one of these two */
+	struct encoder *jpeg;		/* one of these three */
 	struct h264 *h264;
+	struct hardware *hardware;
 	gboolean used;			/* has seen a picture since encode_forget() */
 	guint64 due_ns;			/* no picture before this */
 	guint64 key_ns;			/* of the newest key frame */
 };
 
-struct encode *encode_new(const struct volet_profile_config *profile, guint width, guint height,
-			  GError **error)
+static gboolean open_software(struct encode *e, GError **error)
 {
+	const struct volet_profile_config *profile = e->profile;
 	const struct h264_config h264 = {
 		.width = profile->width, .height = profile->height, .rate = profile->rate,
 		.bitrate_kbit = profile->bitrate_kbit,
 	};
+
+	if (profile->codec == VOLET_CODEC_JPEG)
+		e->jpeg = encoder_new(profile->width, profile->height, (int)profile->quality, error);
+	else if (profile->codec == VOLET_CODEC_H264)
+		e->h264 = h264_new(&h264, error);
+	else
+		cam_error(error, 0, "there is no software for this codec: write encoder = hardware");
+	return e->jpeg || e->h264;
+}
+
+static gboolean open_codec(struct encode *e, int udmabuf, GError **error)
+{
+	const struct volet_profile_config *profile = e->profile;
+	const struct hardware_config hardware = {
+		.directory = "/dev", .codec = profile->codec, .width = profile->width,
+		.height = profile->height, .rate = profile->rate, .quality = profile->quality,
+		.bitrate_kbit = profile->bitrate_kbit, .udmabuf = udmabuf,
+	};
+	g_autoptr(GError) why = NULL;
+
+	if (profile->encoder == VOLET_ENCODER_SOFTWARE)
+		return open_software(e, error);
+	e->hardware = hardware_new(&hardware, &why);
+	if (e->hardware)
+		return TRUE;
+	if (profile->encoder == VOLET_ENCODER_AUTO) {
+		cam_log(profile->name, "encoder = auto: software is used. %s", why->message);
+		return open_software(e, error);
+	}
+	g_propagate_error(error, g_steal_pointer(&why));
+	return FALSE;
+}
+
+struct encode *encode_new(const struct volet_profile_config *profile, guint width, guint height,
+			  int udmabuf, GError **error)
+{
 	struct encode *e = g_new0(struct encode, 1);
 
 	e->profile = profile;
-	if (profile->codec == VOLET_CODEC_JPEG)
-		e->jpeg = encoder_new(profile->width, profile->height, (int)profile->quality, error);
-	else
-		e->h264 = h264_new(&h264, error);
-	if (!e->jpeg && !e->h264) {
+	if (!open_codec(e, udmabuf, error)) {
 		g_prefix_error(error, "profile %s: ", profile->name);
 		encode_free(e);
 		return NULL;
@@ -49,12 +84,15 @@ void encode_free(struct encode *e)
 		return;
 	encoder_free(e->jpeg);
 	h264_free(e->h264);
+	hardware_free(e->hardware);
 	scaler_free(e->scaler);
 	g_free(e);
 }
 
 guint encode_parameters(struct encode *e, guint8 *out)
 {
+	if (e->hardware)
+		return hardware_parameters(e->hardware, out, VOLET_PARAMETERS_MAX);
 	return e->h264 ? h264_parameters(e->h264, out, VOLET_PARAMETERS_MAX) : 0;
 }
 
@@ -66,32 +104,64 @@ gboolean encode_due(const struct encode *e, guint64 captured_ns)
 
 gboolean encode_key_due(const struct encode *e, guint64 captured_ns)
 {
+	if (e->hardware && !hardware_forces_key(e->hardware))
+		return TRUE;
 	return e->jpeg || !e->key_ns || captured_ns >= e->key_ns + KEY_NS;
 }
 
-gboolean encode_nv12(struct encode *e, const guint8 *y, const guint8 *uv, gsize stride,
-		     guint64 captured_ns, gboolean *key, const guint8 **data, gsize *length,
-		     GError **error)
+static void keep_pace(struct encode *e, guint64 captured_ns)
 {
-	if (e->profile->rate) {
-		/* In step with the pictures before, unless those are long ago. */
-		if (captured_ns > e->due_ns + SECOND_NS / e->profile->rate)
-			e->due_ns = captured_ns;
-		e->due_ns += SECOND_NS / e->profile->rate;
-	}
+	if (!e->profile->rate)
+		return;
+	/* In step with the pictures before, unless those are long ago. */
+	if (captured_ns > e->due_ns + SECOND_NS / e->profile->rate)
+		e->due_ns = captured_ns;
+	e->due_ns += SECOND_NS / e->profile->rate;
+}
+
+static gboolean encode_hardware(struct encode *e, const struct raw_picture *p, gboolean *key,
+				const guint8 **data, gsize *length, GError **error)
+{
+	*key = !e->key_ns || p->captured_ns >= e->key_ns + KEY_NS;
+	if (!hardware_nv12(e->hardware, p, key, data, length, error))
+		return FALSE;
+	/* What follows a lost frame is a difference to it. */
+	if (!*length)
+		e->key_ns = 0;
+	return TRUE;
+}
+
+static gboolean encode_software(struct encode *e, const struct raw_picture *p, gboolean *key,
+				const guint8 **data, gsize *length, GError **error)
+{
+	*key = encode_key_due(e, p->captured_ns);
+	if (e->jpeg)
+		return encoder_nv12(e->jpeg, p->y, p->uv, p->stride, data, length, error);
+	return h264_nv12(e->h264, p->y, p->uv, p->stride, p->captured_ns, key, data, length, error);
+}
+
+gboolean encode_picture(struct encode *e, const struct raw_picture *picture, gboolean *key,
+			const guint8 **data, gsize *length, GError **error)
+{
+	struct raw_picture p = *picture;
+
+	keep_pace(e, p.captured_ns);
 	if (e->scaler) {
-		scaler_nv12(e->scaler, y, uv, stride, &y, &uv);
-		stride = e->profile->width;
+		scaler_nv12(e->scaler, p.y, p.uv, p.stride, &p.y, &p.uv);
+		p.stride = e->profile->width;
+		p.dmabuf = -1;
 	}
 	e->used = TRUE;
-	*key = encode_key_due(e, captured_ns);
-	if (e->jpeg)
-		return encoder_nv12(e->jpeg, y, uv, stride, data, length, error);
-	if (!h264_nv12(e->h264, y, uv, stride, captured_ns, key, data, length, error))
+	if (!(e->hardware ? encode_hardware : encode_software)(e, &p, key, data, length, error))
 		return FALSE;
-	if (*key)
-		e->key_ns = captured_ns;
+	if (*length && *key)
+		e->key_ns = p.captured_ns;
 	return TRUE;
+}
+
+gboolean encode_is_hardware(const struct encode *e)
+{
+	return e->hardware != NULL;
 }
 
 void encode_forget(struct encode *e)
@@ -99,8 +169,11 @@ void encode_forget(struct encode *e)
 	if (!e->used)
 		return;
 	e->used = FALSE;
+	e->key_ns = 0;
 	if (e->h264)
 		h264_forget(e->h264);
+	if (e->hardware)
+		hardware_forget(e->hardware);
 	if (e->scaler)
 		scaler_forget(e->scaler);
 }

@@ -13,12 +13,16 @@
 #include <glib.h>
 
 #include "config.h"
+#include "m2m.h"
 
 struct encode;
 
-/* Pictures of `width` x `height` are what it will get. */
+/*
+ * Pictures of `width` x `height` are what it will get. `udmabuf` (borrowed, or -1) is for the
+ * memory of a machine's own encoder.
+ */
 struct encode *encode_new(const struct volet_profile_config *profile, guint width, guint height,
-			  GError **error);
+			  int udmabuf, GError **error);
 void encode_free(struct encode *encode);	/* also right for NULL */
 
 /* See VOLET_FRAME_MEMORY; into `out`, of VOLET_PARAMETERS_MAX bytes. Returns their length. */
@@ -26,13 +30,15 @@ guint encode_parameters(struct encode *encode, guint8 *out);
 
 /* Whether the profile's rate has room for a picture of that moment. */
 gboolean encode_due(const struct encode *encode, guint64 captured_ns);
-/* Whether that picture will be a key frame. */
+/* Whether that picture will be a key frame, or may be: not every encoder lets itself be asked. */
 gboolean encode_key_due(const struct encode *encode, guint64 captured_ns);
 
-/* `*data` stays the encode's. */
-gboolean encode_nv12(struct encode *encode, const guint8 *y, const guint8 *uv, gsize stride,
-		     guint64 captured_ns, gboolean *key, const guint8 **data, gsize *length,
-		     GError **error);
+/* `*data` stays the encode's, until the next call. A `*length` of 0: that frame is lost. */
+gboolean encode_picture(struct encode *encode, const struct raw_picture *picture, gboolean *key,
+			const guint8 **data, gsize *length, GError **error);
+
+/* Whether the machine's own encoder is used: volet-cam's sandbox is to let it work. */
+gboolean encode_is_hardware(const struct encode *encode);
 
 /* Nobody watches this profile. */
 void encode_forget(struct encode *encode);

@@ -92,7 +92,7 @@ int main(void)
 		return fail(config->name, error);
 	}
 	if (!camera_open(&cam, config, VOLET_FD_CONTROL, &error) || !limits_set(config, &error) ||
-	    !sandbox_enter(&error)) {
+	    !(camera_has_codecs(&cam) ? sandbox_enter_codecs : sandbox_enter)(&error)) {
 		status = fail(config->name, error);
 	} else {
 		say_ready(&cam);

@@ -250,7 +250,7 @@ static gboolean take_sizes(struct capture *c, const struct v4l2_format *f, GErro
 		c->size[i] = multi(c) ? mp->plane_fmt[i].sizeimage : f->fmt.pix.sizeimage;
 		c->need[i] = convert_need(c->convert, i, c->stride);
 		fits = c->size[i] >= MAX(c->need[i], 1) &&
-		       (c->need[i] || convert_is_jpeg(c->convert->format)) &&
+		       (c->need[i] || convert_codec(c->convert->format)) &&
 		       (!i || mp->plane_fmt[i].bytesperline * (c->planes - 1) == c->stride);
 	}
 	return fits || cam_error(error, 0,

@@ -119,23 +119,29 @@ static int add_calls(scmp_filter_ctx ctx)
 	return ret;
 }
 
-/* Only what streams: no export of a buffer, no control, nothing of another device. */
-static int add_ioctls(scmp_filter_ctx ctx)
+/*
+ * Only what streams: no export of a buffer, no control, nothing of another device. With codecs
+ * the end of an encoder's stream and one kind of control call too: a key frame is asked for by it.
+ */
+static int add_ioctls(scmp_filter_ctx ctx, gboolean codecs)
 {
 	static const guint32 allowed[] = {
 		VIDIOC_QUERYCAP, VIDIOC_S_FMT, VIDIOC_REQBUFS, VIDIOC_QUERYBUF, VIDIOC_QBUF, VIDIOC_DQBUF,
 		VIDIOC_STREAMON, VIDIOC_STREAMOFF, UDMABUF_CREATE, DMA_BUF_IOCTL_SYNC,
+		/* the last two with codecs */
+		VIDIOC_ENCODER_CMD, VIDIOC_S_CTRL,
 	};
+	gsize n = G_N_ELEMENTS(allowed) - (codecs ? 0 : 2);
 	int ret = 0;
 	gsize i;
 
-	for (i = 0; !ret && i < G_N_ELEMENTS(allowed); i++)
+	for (i = 0; !ret && i < n; i++)
 		ret = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
 				       SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff, allowed[i]));
 	return ret;
 }
 
-gboolean sandbox_calls(GError **error)
+static gboolean restrict_calls(gboolean codecs, GError **error)
 {
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	int ret;
@@ -144,12 +150,17 @@ gboolean sandbox_calls(GError **error)
 		return cam_error(error, 0, "seccomp: no memory");
 	ret = add_calls(ctx);
 	if (!ret)
-		ret = add_ioctls(ctx);
+		ret = add_ioctls(ctx, codecs);
 	if (!ret)
 		ret = seccomp_load(ctx);
 	seccomp_release(ctx);
 	return ret == 0 ||
 	       cam_error(error, -ret, "seccomp: build the kernel with CONFIG_SECCOMP_FILTER");
+}
+
+gboolean sandbox_calls(GError **error)
+{
+	return restrict_calls(FALSE, error);
 }
 
 static gboolean drop_privileges(GError **error)
@@ -161,6 +172,11 @@ static gboolean drop_privileges(GError **error)
 gboolean sandbox_enter(GError **error)
 {
 	return drop_privileges(error) && sandbox_files(error) && sandbox_calls(error);
+}
+
+gboolean sandbox_enter_codecs(GError **error)
+{
+	return drop_privileges(error) && sandbox_files(error) && restrict_calls(TRUE, error);
 }
 
 gboolean sandbox_opener(GError **error)

@@ -10,6 +10,8 @@
 #include <glib.h>
 
 gboolean sandbox_enter(GError **error);
+/* For a camera with a hardware encoder, or that codes itself: they are driven by two calls more. */
+gboolean sandbox_enter_codecs(GError **error);
 
 /*
  * For the process that opens the device (opener.h): no new privileges, no debugger, no TCP,

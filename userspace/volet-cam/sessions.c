@@ -443,6 +443,18 @@ void sessions_deliver(struct sessions *s, const struct session_frame *frame)
 	}
 }
 
+void sessions_miss(struct sessions *s, guint profile)
+{
+	guint index;
+
+	for (index = 0; index < s->list->len; index++) {
+		if (at(s, index)->profile != profile)
+			continue;
+		at(s, index)->needs_key = TRUE;
+		at(s, index)->claims = FALSE;
+	}
+}
+
 void sessions_report(const struct sessions *s)
 {
 	guint index;

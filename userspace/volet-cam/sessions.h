@@ -85,6 +85,9 @@ gboolean sessions_claim(struct sessions *s, guint profile, guint64 captured_ns, 
 /* Give the encoded frame to those. Whoever watches the profile and goes without has a gap. */
 void sessions_deliver(struct sessions *s, const struct session_frame *frame);
 
+/* A frame went by that nobody got: whoever watches the profile has a gap. */
+void sessions_miss(struct sessions *s, guint profile);
+
 void sessions_report(const struct sessions *s);
 
 #endif

@@ -8,7 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "annexb.h"
 #include "error.h"
+#include "testcoder.h"
 
 #define SECOND_NS	G_GUINT64_CONSTANT(1000000000)
 /* Without a frame for so long, or so many of its usual gaps, the camera has no signal ... */
@@ -20,6 +22,8 @@
 #define STALL_NS	(3 * SECOND_NS)
 #define STALL_GAPS	10
 #define PICTURE_NS	SECOND_NS
+/* Between key frames of a camera that lets itself be asked, whoever joins or not. */
+#define KEY_NS		SECOND_NS
 #define BACKOFF_MIN_MS	200
 #define BACKOFF_MAX_MS	2000
 #define OPEN_MS		15000		/* the first time, before any session */
@@ -29,9 +33,14 @@ gboolean source_failed(const struct source *s)
 	return s->signal > VOLET_SIGNAL_LIVE;
 }
 
-gboolean source_gives_jpeg(const struct source *s)
+guint source_codec(const struct source *s)
 {
-	return s->convert.format && convert_is_jpeg(s->convert.format);
+	return s->convert.format ? convert_codec(s->convert.format) : 0;
+}
+
+guint source_parameters(const struct source *s, guint8 *out, gsize size)
+{
+	return s->convert.annexb ? annexb_parameters(s->convert.annexb, out, size) : 0;
 }
 
 static gboolean is_open(const struct source *s)
@@ -192,7 +201,8 @@ gboolean source_open(struct source *s, const struct volet_camera_config *config,
 	s->udmabuf = open("/dev/udmabuf", O_RDWR | O_CLOEXEC);
 	if (s->is_test) {
 		testcam_init(&s->test, config->name, config->width, config->height, config->rate);
-		return TRUE;
+		s->coder = testcoder_new(config, &s->convert, error);
+		return s->coder || !error || !*error;
 	}
 	return open_convert(s, error) && opener_start(&s->opener, config, bus, error) &&
 	       ask(s, error) && take_answer(s, OPEN_MS, error);
@@ -207,6 +217,7 @@ void source_close(struct source *s)
 	nosignal_free(&s->picture);
 	testcam_free(&s->test);
 	light_free(&s->light);
+	testcoder_free(s->coder);
 	if (s->udmabuf >= 0)
 		close(s->udmabuf);
 	s->udmabuf = -1;
@@ -328,15 +339,32 @@ static void watch_pace(struct source *s)
 	s->flowing = TRUE;
 }
 
+/* Who joins waits for a key frame, and its coming is to tell nobody that someone has joined. */
+static void ask_for_key(struct source *s)
+{
+	guint64 now = capture_now();
+
+	if (source_codec(s) != VOLET_CODEC_H264 || now < s->key_ns)
+		return;
+	s->key_ns = now + KEY_NS;
+	if (!capture_force_key(&s->capture) && !s->said_key)
+		cam_log(s->config->name, "the camera can't be asked for key frames (%s): who joins "
+			"waits for its next", strerror(errno));
+	s->said_key = TRUE;
+}
+
 /* A frame is given out only when it is newer than all that was given out before. */
 static gboolean take_device(struct source *s, guint64 age_limit_ns, struct capture_frame *frame)
 {
 	g_autoptr(GError) error = NULL;
-	int ret = capture_take(&s->capture, age_limit_ns, frame, &error);
+	int ret;
 
+	ask_for_key(s);
+	ret = capture_take(&s->capture, age_limit_ns, frame, &error);
 	watch_pace(s);
 	if (ret > 0 && frame->captured_ns <= s->newest_ns) {
 		s->capture.late++;
+		convert_lost(&s->convert);
 		ret = capture_return(&s->capture, frame, &error) ? 0 : -1;
 	}
 	if (ret < 0)
@@ -360,10 +388,10 @@ static gboolean take_test(struct source *s, struct capture_frame *frame)
 	s->capture.last_captured_ns = now;
 	*frame = (struct capture_frame){
 		.captured_ns = now, .sequence = s->test.seq, .y = s->test.y, .uv = s->test.uv,
-		.stride = s->test.width,
+		.stride = s->test.width, .dmabuf = -1,
 	};
 	set_signal(s, VOLET_SIGNAL_LIVE, NULL);
-	return TRUE;
+	return !s->coder || testcoder_code(s->coder, &s->convert, frame);
 }
 
 static gboolean take_picture(struct source *s, struct capture_frame *frame)
@@ -376,9 +404,11 @@ static gboolean take_picture(struct source *s, struct capture_frame *frame)
 	nosignal_draw(&s->picture, s->config->name, s->signal, (now - s->fault_ns) / SECOND_NS);
 	*frame = (struct capture_frame){
 		.captured_ns = now, .sequence = ++s->generated, .y = s->picture.y,
-		.uv = s->picture.uv, .stride = s->picture.width,
+		.uv = s->picture.uv, .stride = s->picture.width, .dmabuf = -1,
 		.flags = VOLET_STAMP_GENERATED,
 	};
+	/* The camera's next difference is not one to this. */
+	convert_lost(&s->convert);
 	return TRUE;
 }
 

@@ -23,6 +23,7 @@ struct source {
 	const struct volet_camera_config *config;
 	gboolean is_test;
 	struct testcam test;
+	struct testcoder *coder;	/* of a test camera that codes, in test builds */
 	struct opener opener;
 	struct light light;		/* its exposure and white balance */
 	int udmabuf;			/* /dev/udmabuf, or -1 */
@@ -44,6 +45,8 @@ struct source {
 	guint64 whole_errors;		/* broken ones at that time */
 	guint64 frame_ns, gap_ns;	/* when the last came, and the usual time between two */
 	gboolean flowing;		/* one has come since the start */
+	guint64 key_ns;			/* when an H.264 camera is asked for a key frame again */
+	gboolean said_key;
 	guint64 newest_ns;		/* of what was given out: later frames only from then on */
 
 	/* Called when `signal` has changed, or its fault is another one. */
@@ -70,8 +73,11 @@ gboolean source_run(struct source *s, gboolean wanted, GError **error);
 gboolean source_take(struct source *s, guint64 age_limit_ns, struct capture_frame *frame);
 void source_return(struct source *s, const struct capture_frame *frame);
 
-/* The camera's own JPEGs: frames without `y` and `uv`. */
-gboolean source_gives_jpeg(const struct source *s);
+/* What the camera codes itself, or 0: then its frames are without `y` and `uv`. */
+guint source_codec(const struct source *s);
+
+/* H.264: its parameter sets, once they are known; as annexb_parameters(). */
+guint source_parameters(const struct source *s, guint8 *out, gsize size);
 
 gboolean source_failed(const struct source *s);
 
