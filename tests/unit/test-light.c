@@ -289,10 +289,10 @@ static void test_comes_back(void)
 	light_free(&l);
 }
 
-/* The camera's own JPEGs have no luma here. */
-static void test_jpeg(void)
+/* What the camera has coded itself has no luma here. */
+static void test_coded(void)
 {
-	const struct capture_frame frame = { .jpeg = (const guint8 *)"x", .jpeg_size = 1 };
+	const struct capture_frame frame = { .coded = (const guint8 *)"x", .coded_size = 1 };
 	struct light l;
 
 	light_init(&l, &config, FALSE);
@@ -311,6 +311,6 @@ int main(int argc, char **argv)
 	g_test_add_func("/light/lawn", test_lawn);
 	g_test_add_func("/light/trouble", test_trouble);
 	g_test_add_func("/light/comes-back", test_comes_back);
-	g_test_add_func("/light/jpeg", test_jpeg);
+	g_test_add_func("/light/coded", test_coded);
 	return g_test_run();
 }
