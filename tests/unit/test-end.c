@@ -19,7 +19,9 @@
 
 #define SESSIONS	100
 #define PIECE		1400	/* each 5 ms and session: 280 kB/s, as a camera gives */
-#define LIMIT_US	500000	/* far over what it takes, for a machine that does other things */
+/* Far over what it takes; a machine that does much else may take longer, as it does to say --help. */
+#define LIMIT_US	500000
+#define LIMIT_STARTS	4
 
 static struct viewer viewers[SESSIONS];
 static gint64 last_us[SESSIONS];	/* of the newest bytes, by the reader */
@@ -73,21 +75,41 @@ static void on_done(GObject *source, GAsyncResult *result, gpointer data)
 	*(gboolean *)data = TRUE;
 }
 
-static void end_session(const char *path, const struct viewer *viewer)
+/* voletctl with these words, from its start to its exit; voletd's loop runs meanwhile. */
+static void run_voletctl(const char *const *words)
 {
 	const char *program = g_getenv("VOLETCTL") ? g_getenv("VOLETCTL") : "/usr/bin/voletctl";
+	g_autoptr(GStrvBuilder) arguments = g_strv_builder_new();
 	g_autoptr(GSubprocess) process = NULL;
 	g_autoptr(GError) error = NULL;
+	g_auto(GStrv) argv = NULL;
 	gboolean done = FALSE;
-	char id[33];
 
-	report_id(id, &viewer->session);
-	process = g_subprocess_new(G_SUBPROCESS_FLAGS_STDOUT_SILENCE, &error, program, "--control",
-				   path, "end", id, NULL);
+	g_strv_builder_add(arguments, program);
+	g_strv_builder_addv(arguments, (const char **)words);
+	argv = g_strv_builder_end(arguments);
+	process = g_subprocess_newv((const char *const *)argv, G_SUBPROCESS_FLAGS_STDOUT_SILENCE, &error);
 	g_assert_no_error(error);
 	g_subprocess_wait_check_async(process, NULL, on_done, &done);
 	while (!done)
 		g_main_context_iteration(NULL, TRUE);
+}
+
+static void end_session(const char *path, const struct viewer *viewer)
+{
+	char id[33];
+
+	report_id(id, &viewer->session);
+	run_voletctl((const char *const[]){ "--control", path, "end", id, NULL });
+}
+
+/* What a start of voletctl takes on this machine just now, without any question to voletd. */
+static gint64 start_us(void)
+{
+	gint64 began = g_get_monotonic_time();
+
+	run_voletctl((const char *const[]){ "--help", NULL });
+	return g_get_monotonic_time() - began;
 }
 
 static int compare(gconstpointer a, gconstpointer b)
@@ -110,12 +132,15 @@ static void drain(struct bench *bench)
 
 static void end_all(struct bench *bench, const char *path)
 {
-	gint64 took[SESSIONS], calls[SESSIONS];
+	gint64 took[SESSIONS], calls[SESSIONS], starts[SESSIONS];
+	const int p99 = SESSIONS * 99 / 100 - 1;
 	int i, late = 0;
 
 	for (i = 0; i < SESSIONS; i++) {
-		gint64 began = g_get_monotonic_time(), returned;
+		gint64 began, returned;
 
+		starts[i] = start_us();
+		began = g_get_monotonic_time();
 		end_session(path, &viewers[i]);
 		returned = g_get_monotonic_time();
 		calls[i] = returned - began;
@@ -126,13 +151,15 @@ static void end_all(struct bench *bench, const char *path)
 	}
 	qsort(took, SESSIONS, sizeof(took[0]), compare);
 	qsort(calls, SESSIONS, sizeof(calls[0]), compare);
+	qsort(starts, SESSIONS, sizeof(starts[0]), compare);
 	g_test_message("%d sessions, from the start of voletctl to the last byte: p50 %.1f ms, p99 %.1f ms,"
-		       " worst %.1f ms; voletctl itself p50 %.1f ms, p99 %.1f ms; bytes after it"
-		       " returned: %d of %d", SESSIONS, (double)took[SESSIONS / 2] / 1000,
-		       (double)took[SESSIONS * 99 / 100 - 1] / 1000, (double)took[SESSIONS - 1] / 1000,
-		       (double)calls[SESSIONS / 2] / 1000,
-		       (double)calls[SESSIONS * 99 / 100 - 1] / 1000, late, SESSIONS);
-	g_assert_cmpint(took[SESSIONS * 99 / 100 - 1], <, LIMIT_US);
+		       " worst %.1f ms; voletctl itself p50 %.1f ms, p99 %.1f ms, and where it only says"
+		       " --help p50 %.1f ms, p99 %.1f ms; bytes after it returned: %d of %d", SESSIONS,
+		       (double)took[SESSIONS / 2] / 1000, (double)took[p99] / 1000,
+		       (double)took[SESSIONS - 1] / 1000, (double)calls[SESSIONS / 2] / 1000,
+		       (double)calls[p99] / 1000, (double)starts[SESSIONS / 2] / 1000,
+		       (double)starts[p99] / 1000, late, SESSIONS);
+	g_assert_cmpint(took[p99], <, MAX(LIMIT_US, LIMIT_STARTS * starts[p99]));
 }
 
 static void test_end(void)
