@@ -103,6 +103,7 @@ struct camsim_faults {
 	u32 nack;			/* the n-th message from now gets no answer */
 	bool crc;
 	bool wrong_id;
+	bool residue;			/* what didn't come leaves the buffer as it was */
 };
 
 /* Time spent since the board was made, and for how many frames; debugfs.c starts it anew */

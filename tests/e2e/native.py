@@ -61,11 +61,11 @@ class Streamer:
             self.spawn = subprocess.Popen(
                 [PROGRAMS / 'volet-spawn', '--socket', '/run/volet/spawn.sock', '--daemon-uid', str(DAEMON_UID),
                  '--session-uids', '61000-61999', '--cam-uids', '60900-60999', '--cam-gid', str(CAM_GID),
-                 '--programs', PROGRAMS], stderr=log)
+                 '--programs', PROGRAMS, '--allow-swap'], stderr=log)      # of the machine that builds
             self.until(lambda: (run / 'spawn.sock').exists(), 'volet-spawn is up')
             self.voletd = subprocess.Popen(
                 ['setpriv', f'--reuid={DAEMON_UID}', f'--regid={DAEMON_UID}', '--clear-groups', '--no-new-privs',
-                 PROGRAMS / 'voletd', '--config', config, '--spawn', '/run/volet/spawn.sock'],
+                 PROGRAMS / 'voletd', '--config', config, '--spawn', '/run/volet/spawn.sock', '--allow-swap'],
                 stderr=log, stdout=figures)
         self.until(lambda: self.text().count(': ready, ') == len(names), 'every camera is ready')
 
@@ -193,12 +193,17 @@ def test_one_restarted():
         only_own(tags(streamer.player('alice', 'cam0', 3, '320x240')), 0, 3)
 
 
-def main():
+def prepare():
+    """The programs where volet-spawn takes them from."""
     shutil.rmtree(HOME, ignore_errors=True)
     PROGRAMS.mkdir(parents=True)
     for name in 'volet-spawn', 'voletd', 'volet-cam', 'volet-rtsp', 'volet-tls', 'volet-sign':
         shutil.copy(BUILD / 'userspace' / name / name, PROGRAMS)
     HOME.chmod(0o755)
+
+
+def main():
+    prepare()
     wanted = sys.argv[1:]
     tests = [test_two_cameras, test_small, test_no_camera, test_one_restarted]
     return 1 if tap.run([t for t in tests if not wanted or t.__name__ in wanted]) else 0

@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "secrets.h"
+
 static void limit(int resource, rlim_t value)
 {
 	const struct rlimit limits = { value, value };
@@ -22,7 +24,7 @@ static void limit(int resource, rlim_t value)
 
 static void set_limits(uint32_t program)
 {
-	limit(RLIMIT_CORE, 0);
+	limit(RLIMIT_CORE, 0);	/* each takes a core that would go to a program from itself */
 	limit(RLIMIT_NPROC, 32);	/* threads count; gst-rtsp-server has 8, an encoder a few */
 	if (program == VOLET_PROGRAM_CAM) {
 		/* Three for each session, and the capture ring. Its memfds need a file size. */
@@ -64,6 +66,9 @@ _Noreturn void child_run(const struct spawn_options *options, uint32_t program, 
 	char *const arguments[] = { (char *)options->path[program], NULL };
 	sigset_t none;
 
+	/* Again for each: it may have been turned on since. */
+	if (!options->allow_swap && !secrets_no_swap())
+		spawn_die("%s: " SECRETS_SWAP_TEXT, options->path[program]);
 	place_descriptors(fds);
 	umask(0077);
 	if (setsid() < 0 || chdir("/") < 0)
