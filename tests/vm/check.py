@@ -114,7 +114,8 @@ STREET = """/volet/start-board 2 || exit 1
 """
 STREAMER = ['operate', 'h264', 'nosignal', 'attack_session', 'attack_frames', 'guest', 'rtsps']
 AFTERWARDS = {'nosignal': '/volet/play-scenes 1	# its player ended with the camera\n'}
-PARTS = ['static', 'units', 'native', 'stream', 'board-units', 'selftests', *ALONE, *STREAMER]
+NATIVE = ['native', 'freshness', 'slow']
+PARTS = ['static', 'units', *NATIVE, 'stream', 'board-units', 'selftests', *ALONE, *STREAMER]
 
 
 def program_of(part, only):
@@ -195,7 +196,7 @@ def parse(words):
         part, _, names = word.partition(':')
         if part not in PARTS:
             raise vm.Failed(f'ONLY: there is no part "{part}"; there are: {" ".join(PARTS)}')
-        if names and part not in ALONE + STREAMER + ['native']:
+        if names and part not in ALONE + STREAMER + NATIVE:
             raise vm.Failed(f'ONLY: tests of "{part}" can\'t be chosen; write the part alone')
         only[part] = names.split(',') if names else []
     return only
@@ -231,12 +232,13 @@ def main():
     only = parse(sys.argv[1:])
     vm.BUILD.mkdir(exist_ok=True)
     native_parts(tally, lambda part: not only or part in only)
-    if not only or {'native', 'stream'} & set(only):
-        vm.meson('native')
-    if not only or 'native' in only:
-        vm.say('the streamer on this machine, with test cameras')
-        tally.program('native', [sys.executable, '-B', '/src/tests/e2e/native.py', *only.get('native', [])])
-    if not only or set(only) - {'static', 'units', 'native'}:
+    if not only or {*NATIVE, 'stream'} & set(only):
+        vm.run(['ninja', '-C', vm.meson('native'), 'tests/attack/gst-server', 'tests/attack/volet-rtsp-late'])
+    for part in NATIVE:
+        if not only or part in only:
+            vm.say(f'the streamer on this machine, with test cameras: {part}')
+            tally.program(part, [sys.executable, '-B', f'/src/tests/e2e/{part}.py', *only.get(part, [])])
+    if not only or set(only) - {'static', 'units', *NATIVE}:
         board_parts(tally, only)
     vm.say('done')
     print(f'{tally.passed} passed, {tally.failed} failed, {tally.skipped} skipped', flush=True)
