@@ -115,9 +115,12 @@ class Reader(threading.Thread):
 
 
 def read_tags(frames, tagread, size, test=True):
-    """Decode every frame and read its pixel tag: frame.tag is a dict of numbers, None if unreadable."""
+    """
+    Decode every frame and read its pixel tag: frame.tag is a dict of numbers, None if it is
+    torn or unreadable, and empty for the streamer's own picture. Returns the pixels, gray.
+    """
     if not frames:
-        return
+        return b''
     raw = subprocess.run(['ffmpeg', '-v', 'error', '-xerror', '-err_detect', 'explode', '-threads', '1', '-f', 'mjpeg',
                           '-i', '-', '-fps_mode', 'passthrough', '-f', 'rawvideo', '-pix_fmt', 'gray', '-'],
                          input=b''.join(f.jpeg for f in frames), capture_output=True, check=False)
@@ -127,5 +130,6 @@ def read_tags(frames, tagread, size, test=True):
     lines = said.splitlines()
     assert len(lines) == len(frames), f'{len(frames)} frames, {len(lines)} pictures'
     for frame, line in zip(frames, lines):
-        good = 'unreadable' not in line and 'torn' not in line and 'no-signal' not in line
-        frame.tag = {k: int(float(v)) for k, v in re.findall(r'(\w+)=([\d.]+)', line)} if good else None
+        frame.tag = {} if 'no-signal' in line else None if 'unreadable' in line or 'torn' in line else \
+            {k: int(float(v)) for k, v in re.findall(r'(\w+)=([\d.]+)', line)}
+    return raw.stdout

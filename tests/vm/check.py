@@ -112,7 +112,7 @@ ALONE = ['cam', 'sources']
 STREET = """/volet/start-board 2 || exit 1
 /volet/play-scenes 2
 """
-STREAMER = ['operate', 'h264', 'nosignal', 'attack_session', 'attack_frames', 'guest', 'rtsps']
+STREAMER = ['operate', 'h264', 'nosignal', 'attack_session', 'attack_frames', 'attack_residue', 'attack_secrets', 'guest', 'rtsps']
 AFTERWARDS = {'nosignal': '/volet/play-scenes 1	# its player ended with the camera\n'}
 NATIVE = ['native', 'freshness', 'slow']
 PARTS = ['static', 'units', *NATIVE, 'stream', 'board-units', 'selftests', *ALONE, *STREAMER]

@@ -13,7 +13,7 @@ mkdir -p /host/results
 /volet/start-board 2 || exit 1
 /volet/play-scenes 2
 export SOAK=1
-for attack in session frames; do
+for attack in session frames residue secrets; do
 	echo "volet: $attack"
 	timeout 7200 python3 /volet/e2e/attack_$attack.py >/host/results/attack-$attack 2>&1
 	echo $? >/host/results/attack-$attack.status

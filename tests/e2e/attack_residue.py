@@ -1,0 +1,304 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""
+Broken frames, on the board: cut short, cut off, damaged, and what is in a buffer besides what
+came. The receiver is made to leave a buffer as it was where nothing came (fault_residue), as
+most do, and the test writes a canary into every buffer of the running volet-cam. A build that
+takes whatever it gets shows canaries, and the picture of the viewer before; Volet's own shows
+nothing but whole frames, and counts the others exactly. Then frames that wait in the capture
+queue of a stopped volet-cam. What was seen is read from decoded pixels.
+"""
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import rtpjpeg                                                                  # noqa: E402
+import rtsp                                                                     # noqa: E402
+import tap                                                                      # noqa: E402
+from streamer import (LOOSE, NORMAL, PASSWORDS, log, processes, start, stop, uid_of, until)        # noqa: E402
+
+SOAK = 'SOAK' in os.environ
+DEBUG = pathlib.Path('/sys/kernel/debug/camsim/0')
+TAGREAD = '/usr/libexec/volet-tests/tagread'
+WIDTH, HEIGHT = 1920, 1080
+CANARY = 0xa5
+PATIENT = 'age-limit-ms = 15000\n'      # age is not what is tested, and the board may be slow
+HOLD = 10 if SOAK else 3
+# name: (file, value). Of the last, only the end is missing, and both tags are there.
+FAULTS = {'cut in half': ('short_lines', 540), 'two lines': ('short_lines', 2),
+          'without its last lines': ('short_lines', 1078), 'damaged': ('crc', 'Y')}
+
+
+def put(fault, value):
+    (DEBUG / f'fault_{fault}').write_text(str(value))
+
+
+def clear():
+    put('short_lines', 0)
+    put('crc', 'N')
+
+
+def sensed():
+    return int((DEBUG / 'sensed').read_text())
+
+
+def received_bad():
+    """What the receiver has counted as broken."""
+    return sum(int(line.split()[1]) for line in (DEBUG / 'errors').read_text().splitlines())
+
+
+def without_buffer():
+    return int(re.search(r'without-buffer (\d+)', (DEBUG / 'figures').read_text())[1])
+
+
+def counted(name):
+    said = subprocess.run(['voletctl', '--json', 'status'], capture_output=True, check=True, timeout=20).stdout
+    cameras = json.loads(said)['cameras']
+    return next(c for c in cameras if c['name'] == 'cam0')[name]
+
+
+def camera_pid():
+    return next(p for p in processes('volet-cam') if uid_of(p) == 60900 and ring(p))
+
+
+def ring(pid):
+    """Where this process has its capture buffers: (address, size) of each."""
+    return [(int(a, 16), int(b, 16) - int(a, 16)) for a, b in
+            re.findall(r'^(\w+)-(\w+) .*/memfd:volet-capture', pathlib.Path(f'/proc/{pid}/maps').read_text(), re.M)]
+
+
+def canaries():
+    """A canary into every byte of every capture buffer; how many buffers."""
+    pid = until(camera_pid_or_none, 10, 'the capture buffers')
+    with open(f'/proc/{pid}/mem', 'r+b', buffering=0) as memory:
+        buffers = ring(pid)
+        for address, size in buffers:
+            memory.seek(address)
+            memory.write(bytes([CANARY]) * size)
+    return len(buffers)
+
+
+def camera_pid_or_none():
+    for pid in processes('volet-cam'):
+        if uid_of(pid) == 60900 and ring(pid):
+            return pid
+    return None
+
+
+def viewer():
+    client = rtsp.Client('cam0', 'alice', PASSWORDS['alice'], timeout=30)
+    client.play()
+    return rtpjpeg.Reader(client)
+
+
+def wait_frames(reader, more):
+    count = len(reader.frames.whole)
+    until(lambda: len(reader.frames.whole) >= count + more or reader.ended, 30, f'{more} more frames')
+    assert not reader.ended, log()[-2000:]
+
+
+def shown(frames):
+    """Decode: the frames' tags, and for each the share of canary in the lowest eighth."""
+    pixels = rtpjpeg.read_tags(frames, TAGREAD, f'{WIDTH}x{HEIGHT}', test=False)
+    shares = []
+    for i in range(len(frames)):
+        low = pixels[(i + 1) * WIDTH * HEIGHT - WIDTH * HEIGHT // 8:(i + 1) * WIDTH * HEIGHT:211]
+        shares.append(sum(abs(p - CANARY) <= 3 for p in low) / len(low))
+    return [f.tag for f in frames], shares
+
+
+def whole(tag):
+    return tag is not None and tag.get('copies', 2) == 2
+
+
+def idle():
+    """Nobody watches and the sensor is off."""
+    status = pathlib.Path('/sys/bus/i2c/devices/0-0037/power/runtime_status')
+    until(lambda: status.read_text().strip() == 'suspended', 20, 'the sensor is off')
+
+
+# ---- broken frames --------------------------------------------------------------------------------------
+
+def damage(reader, kind):
+    """
+    Every frame is of this kind for a while, shorter than what makes volet-cam open its device
+    anew: (first number, last number, what the receiver counted, frames that nobody gave a
+    buffer for).
+    """
+    (DEBUG / 'errors').write_text('0')
+    missed = without_buffer()
+    put(*FAULTS[kind])
+    first = sensed() + 1
+    canaries()
+    began = time.monotonic()
+    until(lambda: sensed() >= first + 4, 10, 'broken frames')
+    last = sensed()
+    clear()
+    took = time.monotonic() - began
+    # The frame under way was of either kind: wait until it is over.
+    until(lambda: sensed() >= last + 2, 10, 'whole frames')
+    wait_frames(reader, 2)
+    return first, last, received_bad(), without_buffer() - missed, took
+
+
+def test_damaged_bites():
+    """A build that takes what it gets: canaries are displayed, and frames that the receiver knew were damaged"""
+    start(LOOSE, extra=PATIENT)
+    put('residue', 'Y')
+    reader = viewer()
+    wait_frames(reader, 2)
+    ranges = {kind: damage(reader, kind)[:2] for kind in ('cut in half', 'damaged')}
+    tags, shares = shown(reader.stop())
+    canary = max(shares)
+    assert canary > 0.9, f'no canary was displayed: {canary}'
+    first, last = ranges['damaged']
+    through = [t for t in tags if t and first <= t['seq'] <= last]
+    assert through, 'no damaged frame was displayed'
+    broken = sum(not whole(t) for t in tags)
+    assert broken, tags
+    return [f'of {len(tags)} displayed frames {broken} are not whole, {sum(s > 0.9 for s in shares)} end in the canary, '
+            f'{len(through)} were known to be damaged']
+
+
+def test_damaged_held():
+    """Short, cut off and damaged frames: none is displayed, and each is counted once"""
+    start(NORMAL, extra=PATIENT)
+    put('residue', 'Y')
+    reader = viewer()
+    wait_frames(reader, 2)
+    notes, ranges = [], []
+    for kind in FAULTS:
+        before = counted('errors')
+        first, last, bad, missed, took = damage(reader, kind)
+        ranges.append((first, last))
+        if missed:                      # the receiver counts them too
+            until(lambda: counted('errors') >= before + bad - missed, 10, 'the count')       # pylint: disable=W0640
+            assert counted('errors') <= before + bad
+        elif took < 2.5:                # else the device was opened anew, and a frame cut by that
+            until(lambda: counted('errors') == before + bad, 10,                                 # pylint: disable=W0640
+                  f'{kind}: {bad} were received, {counted("errors") - before} counted')
+        notes.append(f'{kind}: {bad} received, {counted("errors") - before} counted')
+    tags, shares = shown(reader.stop())
+    assert all(whole(t) for t in tags), tags
+    assert max(shares) < 0.5, 'a canary was displayed'
+    for first, last in ranges:
+        through = [t for t in tags if t and first <= t['seq'] <= last]
+        assert not through, f'{through} of {first} to {last}'
+    return [*notes, f'{sum(bool(t) for t in tags)} whole frames displayed']
+
+
+# ---- what a viewer before has left ----------------------------------------------------------------------
+
+def next_viewer():
+    """One viewer, then STREAMOFF, then another one, for whom frames are cut in half at first."""
+    put('residue', 'Y')
+    reader = viewer()
+    wait_frames(reader, 2)
+    reader.stop()
+    idle()
+    last = sensed()
+    put('short_lines', 540)
+    try:
+        reader = viewer()
+        until(lambda: sensed() > last + 4, 20, 'frames')
+        bad = sensed()
+    finally:
+        clear()
+    wait_frames(reader, 3)
+    frames = reader.stop()
+    return last, bad, frames
+
+
+def older(frames, last):
+    """Displayed frames with the tag of a frame up to number `last` at either end."""
+    pixels = rtpjpeg.read_tags(frames, TAGREAD, f'{WIDTH}x{HEIGHT}', test=False)
+    said = subprocess.run([TAGREAD], input=pixels, capture_output=True, check=False).stdout.decode()
+    return [line for line in said.splitlines()
+            if any(int(n) <= last for n in re.findall(r'\d+', ''.join(re.findall(r'seq=([\d,]+)', line))))]
+
+
+def test_next_bites():
+    """Capture memory lent again and short frames taken: the next viewer is shown the one before's picture"""
+    start(LOOSE, extra=PATIENT)
+    last, _, frames = next_viewer()
+    found = older(frames, last)
+    assert found, 'the fault did not bite'
+    return [f'of {len(frames)} displayed frames {len(found)} end in one of the viewer before: {found[0]}']
+
+
+def test_next_held():
+    """Watched, stopped in the middle of a frame, watched again, with canaries: whole new frames alone"""
+    start(NORMAL, extra=PATIENT)
+    last, bad, frames = next_viewer()
+    tags, _ = shown(frames)
+    assert all(whole(t) and (not t or t['seq'] > bad) for t in tags), (tags, bad)
+    assert not older(frames, last)
+    count = 0
+    for i in range(40 if SOAK else 2):
+        idle()
+        number = sensed()
+        reader = viewer()
+        canaries()
+        wait_frames(reader, 1 + i % 2)
+        # A frame has just begun when it ends.
+        begun = sensed()
+        until(lambda: sensed() > begun, 10, 'a frame begins')                      # pylint: disable=W0640
+        tags, shares = shown(reader.stop())
+        assert all(whole(t) and (not t or t['seq'] > number) for t in tags), tags
+        assert max(shares) < 0.5, 'a canary was displayed'
+        count += len(tags)
+    return [f'{len(frames)} frames after broken ones, {count} after a stop: whole and new']
+
+
+# ---- held up in the capture queue -------------------------------------------------------------------------
+
+def hold(limit):
+    """volet-cam is stopped with frames in its queue: (those that came late, how many it counted late)."""
+    start(extra=f'age-limit-ms = {limit}\n')
+    reader = viewer()
+    wait_frames(reader, 3)
+    before, pid = counted('late'), camera_pid()
+    began = time.monotonic_ns()
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        time.sleep(HOLD)
+        ended = time.monotonic_ns()
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    wait_frames(reader, 4)
+    time.sleep(1.5)             # the figures are sent once a second
+    late = counted('late') - before
+    tags, _ = shown(reader.frames.whole[-40:])
+    frames = [f for f in reader.stop()[-40:] if f.tag]
+    assert all(whole(t) for t in tags), tags
+    # The queue is full after a second: all that is in it is older than this.
+    return [f for f in frames if f.tag['time_ns'] < began + 1500000000 and f.ended_ns > ended], late
+
+
+def test_queue():
+    """Frames that wait in the capture queue: displayed old without a limit, dropped and counted with one"""
+    found, _ = hold(15000)
+    assert found, 'the fault did not bite'
+    worst = max((f.ended_ns - f.tag['time_ns']) / 1e9 for f in found)
+    held, late = hold(1000)
+    assert not held, f'{len(held)} old frames'
+    assert 1 <= late, 'no late frame was counted'
+    return [f'held {HOLD} s: without a limit {len(found)} old frame of {worst:.1f} s, with 1000 ms none, '
+            f'{late} dropped as late']
+
+
+CASES = [test_damaged_bites, test_damaged_held, test_next_bites, test_next_held, test_queue]
+
+if __name__ == '__main__':
+    wanted = sys.argv[1:]
+    failures = tap.run([t for t in CASES if not wanted or t.__name__ in wanted])
+    clear()
+    put('residue', 'N')
+    stop()
+    sys.exit(1 if failures else 0)

@@ -1,0 +1,305 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""
+What a crash or a lack of memory writes elsewhere, on the board: every program is crashed under
+load while the kernel gives core dumps to a program that keeps them, and its memory is pushed
+out while there is swap. A build without the protection, and one that was told to accept swap,
+show frames, keys and credentials; of Volet itself there is no core, nothing in the swap device,
+and it doesn't start where it could be swapped. Then the logs are searched.
+"""
+import contextlib
+import os
+import pathlib
+import re
+import signal
+import ssl
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import rtpjpeg                                                                  # noqa: E402
+import rtsp                                                                     # noqa: E402
+import rtsps                                                                    # noqa: E402
+import tap                                                                      # noqa: E402
+import streamer                                                                 # noqa: E402
+from streamer import LOOSE, NORMAL, PASSWORDS, log, processes, until            # noqa: E402
+
+PATTERN = pathlib.Path('/proc/sys/kernel/core_pattern')
+CORES, TAKER = pathlib.Path('/run/cores'), pathlib.Path('/run/take-core')
+# An age limit is not what is tested, and the board may be slow.
+EXTRA = rtsps.EXTRA + 'age-limit-ms = 15000\n'
+CGROUP = pathlib.Path('/sys/fs/cgroup/volet')
+DEVICE = '/dev/ram0'
+DEVICE_KIB = 96 * 1024
+PROGRAMS = ('volet-tls', 'volet-rtsp', 'volet-cam', 'volet-sign', 'voletd', 'volet-spawn')
+
+
+# ---- what is looked for ----------------------------------------------------------------------------
+
+def slices(frames):
+    """Pieces of the last pictures, of the size that no chance repeats."""
+    out = []
+    for frame in frames[-6:]:
+        size = len(frame.jpeg)
+        out += [frame.jpeg[size * i // 8:size * i // 8 + 40] for i in (2, 4, 6)]
+    return out
+
+
+def key_bytes():
+    """The private key's number, in both orders that memory may have it."""
+    der = ssl.PEM_cert_to_DER_cert((rtsps.FILES / 'key.pem').read_text().replace('PRIVATE KEY', 'CERTIFICATE'))
+    at = der.index(b'\x04\x20') + 2                     # the first octet string of 32 bytes
+    return [der[at:at + 32], der[at:at + 32][::-1]]
+
+
+def credentials():
+    """What stands in the configuration for each password."""
+    text = pathlib.Path('/run/e2e.conf').read_text()
+    return [ha1.encode() for ha1 in re.findall(r'ha1 = (\w+)', text)]
+
+
+def found(data, secrets):
+    return sum(secret in data for secret in secrets)
+
+
+class Load:
+    """Two viewers of cam0, one through TLS, and what they have received."""
+
+    def __init__(self):
+        self.plain = rtsp.Client('cam0', 'alice', PASSWORDS['alice'], timeout=30)
+        self.plain.play()
+        self.reader = rtpjpeg.Reader(self.plain)
+        self.tls = rtsps.Client('cam0', 'bob', PASSWORDS['bob'], timeout=30)
+        self.tls.play()
+        self.tls_reader = rtpjpeg.Reader(self.tls)
+        self.more(self.tls_reader, 3)
+
+    def more(self, reader, count):
+        wanted = len(reader.frames.whole) + count
+        until(lambda: len(reader.frames.whole) >= wanted or reader.ended, 30, 'frames come')
+        assert not reader.ended, log()[-2000:]
+
+    def words(self):
+        """What the clients said that nobody else may know."""
+        return [w.encode() for c in (self.plain, self.tls) for w in (c.nonce, c.response) if w]
+
+    def close(self):
+        for reader in self.reader, self.tls_reader:
+            reader.stopping.set()
+            reader.join()
+            reader.client.close()
+
+
+# ---- crashes -----------------------------------------------------------------------------------------
+
+@contextlib.contextmanager
+def cores_kept():
+    """Core dumps go to a program, which no limit of size stops."""
+    CORES.mkdir(exist_ok=True)
+    for core in CORES.iterdir():
+        core.unlink()
+    TAKER.write_text(f'#!/bin/sh\nexec cat >{CORES}/$1.$2\n')
+    TAKER.chmod(0o755)
+    before = PATTERN.read_text()
+    PATTERN.write_text(f'|{TAKER} %e %p')
+    try:
+        yield
+    finally:
+        PATTERN.write_text(before)
+
+
+def crash(name, number=signal.SIGSEGV):
+    """The newest process of this name; the core that it left, or None."""
+    pid = max(processes(name))
+    os.kill(pid, number)
+    until(lambda: pid not in processes(name), 20, f'{name} is gone')
+    # The kernel waits for the taker to read all before the process is gone; not for its last write.
+    path, size = CORES / f'{name}.{pid}', -1
+    while path.exists() and path.stat().st_size != size:
+        size = path.stat().st_size
+        time.sleep(0.3)
+    return path.read_bytes() if path.exists() else None
+
+
+def start(programs, within=()):
+    rtsps.put()
+    streamer.start(programs, programs, extra=EXTRA, within=within)
+    until(lambda: 'volet-sign is ready' in log(), 20, 'the signer is ready')
+
+
+def crash_all(number):
+    """Each program under load: {name: (core or None, what is secret in it)}."""
+    out = {}
+    load = Load()
+    for name in 'volet-tls', 'volet-rtsp':
+        load.more(load.reader, 1)
+        core = crash(name, number)
+        out[name] = core, slices(load.reader.frames.whole + load.tls_reader.frames.whole)
+    load.close()
+    load = Load()
+    core = crash('volet-cam', number)
+    time.sleep(0.5)
+    out['volet-cam'] = core, slices(load.reader.frames.whole + load.tls_reader.frames.whole)
+    load.close()
+    out['volet-sign'] = crash('volet-sign', number), key_bytes()
+    out['voletd'] = crash('voletd', number), credentials()
+    return out, load.words()
+
+
+def test_crash_bites():
+    """Without the protection: a crash leaves a core with frames, the private key, or credentials in it"""
+    start(LOOSE)
+    with cores_kept():
+        out, _ = crash_all(signal.SIGSEGV)
+    notes = []
+    for name, (core, secrets) in out.items():
+        assert core, f'{name} left no core'
+        count = found(core, secrets)
+        assert count, f'{name}: nothing found in a core of {len(core)} bytes'
+        notes.append(f'{name}: {count} of {len(secrets)} in {len(core) >> 10} KiB')
+    for core in CORES.iterdir():
+        core.unlink()
+    return notes
+
+
+def test_crash_held():
+    """Every program crashed under load, both ways: no core, and no secret in any log"""
+    words = []
+    for number in signal.SIGSEGV, signal.SIGABRT:
+        start(NORMAL)
+        with cores_kept():
+            out, said = crash_all(number)
+            words += said
+            spawner = processes('volet-spawn')
+            if spawner:
+                crash('volet-spawn', number)
+            left = list(CORES.iterdir())
+        assert not left and not any(core for core, _ in out.values()), f'{left}'
+        words += [s for _, secrets in out.values() for s in secrets]
+        words += log_words()
+        texts = {'log': log().encode(), 'figures': pathlib.Path('/run/volet-figures').read_bytes(),
+                 'kernel': subprocess.run(['dmesg'], capture_output=True, check=True).stdout}
+        for name, text in texts.items():
+            assert not found(text, words), f'{name}: {[w for w in words if w in text]}'
+    # The look finds what is there.
+    assert found(pathlib.Path('/run/e2e.conf').read_bytes(), words)
+    return [f'no core of {", ".join(out)} or volet-spawn; {len(words)} secrets in none of the logs '
+            f'({", ".join(f"{name} {len(text) >> 10} KiB" for name, text in texts.items())})']
+
+
+def log_words():
+    """Passwords, and the key as text."""
+    body = (rtsps.FILES / 'key.pem').read_text().split('-----')[2].split()
+    return [*[p.encode() for p in PASSWORDS.values()], *[line.encode() for line in body],
+            *[k.hex().encode() for k in key_bytes()]]
+
+
+# ---- swap --------------------------------------------------------------------------------------------
+
+@contextlib.contextmanager
+def swap():
+    """A swap device in memory that can be read afterwards."""
+    subprocess.run(['modprobe', 'brd', 'rd_nr=1', f'rd_size={DEVICE_KIB}'], check=True)
+    with open(DEVICE, 'wb') as device:
+        device.write(bytes(DEVICE_KIB * 1024))
+    subprocess.run(['mkswap', DEVICE], check=True, capture_output=True)
+    subprocess.run(['swapon', DEVICE], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(['swapoff', DEVICE], check=True)
+        subprocess.run(['rmmod', 'brd'], check=True)
+
+
+@contextlib.contextmanager
+def cgroup(limit):
+    """Of the streamer's own, with this memory.swap.max; yields the command to start in it."""
+    pathlib.Path('/sys/fs/cgroup/cgroup.subtree_control').write_text('+memory')
+    CGROUP.mkdir(exist_ok=True)
+    (CGROUP / 'memory.swap.max').write_text(limit)
+    try:
+        yield ['sh', '-c', f'echo $$ >{CGROUP}/cgroup.procs; exec "$@"', 'sh']
+    finally:
+        streamer.stop()
+        until(lambda: not (CGROUP / 'cgroup.procs').read_text(), 10, 'the cgroup is empty')
+        CGROUP.rmdir()
+
+
+def push_out():
+    """All that the kernel can take of the streamer's memory while it does nothing; then who it was is seen."""
+    pids = [pid for name in PROGRAMS for pid in processes(name)]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    for _ in range(6):
+        with contextlib.suppress(OSError):          # EAGAIN: it was less
+            (CGROUP / 'memory.reclaim').write_text('64M swappiness=200')
+    out = int((CGROUP / 'memory.swap.current').read_text())
+    with open(DEVICE, 'rb') as device:
+        data = device.read()
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
+    return out, data
+
+
+def pushed(limit, options=''):
+    """(bytes that went into swap, secrets found there, secrets) of a streamer under load."""
+    with cgroup(limit) as within:
+        os.environ['VOLET_OPTIONS'] = options
+        start(NORMAL, within)
+        load = Load()
+        load.more(load.reader, 2)
+        out, data = push_out()
+        secrets = [*slices(load.reader.frames.whole + load.tls_reader.frames.whole), *credentials(), *key_bytes()]
+        load.close()
+        os.environ['VOLET_OPTIONS'] = ''
+    return out, {secret for secret in secrets if secret in data}, secrets
+
+
+def test_swap_bites():
+    """Told to accept swap: frames or credentials are in the swap device, and not the locked key"""
+    with swap():
+        out, inside, secrets = pushed('max', '--allow-swap')
+    assert inside, f'the fault did not bite: {out >> 10} KiB swapped out'
+    assert not inside & set(key_bytes()), 'the private key was swapped out'
+    return [f'{out >> 10} KiB swapped out, {len(inside)} of {len(secrets)} secrets in there']
+
+
+def refusals():
+    """How voletd and volet-spawn end that are started by hand: their last lines."""
+    spawn = [f'{NORMAL}/volet-spawn', '--socket', '/run/volet/spawn.sock', '--daemon-uid', '60000', '--session-uids',
+             '61000-61999', '--cam-uids', '60900-60931', '--cam-gid', '60001', '--programs', NORMAL]
+    daemon = ['setpriv', '--reuid', '60000', '--regid', '60000', '--clear-groups', '--inh-caps=-all',
+              f'{NORMAL}/voletd', '--config', '/etc/volet/volet.conf']
+    ends = [subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+            for command in (spawn, daemon)]
+    return [(end.returncode, end.stderr) for end in ends]
+
+
+def test_swap_held():
+    """Swap forbidden to its cgroup: nothing of it gets there. Not forbidden: it does not start"""
+    with swap():
+        out, inside, secrets = pushed('0')
+        assert not inside and out == 0, f'{out} bytes swapped out, {len(inside)} secrets found'
+        for status, text in refusals():
+            assert status == 1 and 'MemorySwapMax=0' in text, f'{status}: {text}'
+    # Swap that comes on later: what runs goes on, and nothing more is started.
+    start(NORMAL)
+    client = rtsp.Client('cam0', 'alice', PASSWORDS['alice'], timeout=30)
+    client.play()
+    with swap():
+        with contextlib.suppress(OSError):
+            rtsp.Client('cam0', 'bob', PASSWORDS['bob'], timeout=10).setup()
+        until(lambda: 'volet-rtsp: refused to run: this machine has swap' in log(), 10, 'the reason is in the log')
+        client.read(300000)
+    client.close()
+    return [f'0 of {len(secrets)} secrets and 0 bytes in the swap device; volet-spawn and voletd refuse to start']
+
+
+CASES = [test_crash_bites, test_crash_held, test_swap_bites, test_swap_held]
+
+if __name__ == '__main__':
+    wanted = sys.argv[1:]
+    failures = tap.run([t for t in CASES if not wanted or t.__name__ in wanted])
+    streamer.stop()
+    sys.exit(1 if failures else 0)
