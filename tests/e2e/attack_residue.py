@@ -99,8 +99,26 @@ def viewer():
 
 def wait_frames(reader, more):
     count = len(reader.frames.whole)
-    until(lambda: len(reader.frames.whole) >= count + more or reader.ended, 30, f'{more} more frames')
+    until(lambda: len(reader.frames.whole) >= count + more or reader.ended, 60, f'{more} more frames')
     assert not reader.ended, log()[-2000:]
+
+
+def steady(attempt, good=lambda result: True):
+    """
+    What `attempt()` gives, where the board was fast enough for it: a session ends when 5 s go
+    without a picture, and a busy machine may lose those. Once more, twice at most.
+    """
+    for last in False, False, True:
+        try:
+            result = attempt()
+            if last or good(result):
+                return result
+        except AssertionError:
+            clear()
+            if last:
+                raise
+            until(idle_now, 60, 'the sensor is off')
+    return None
 
 
 def shown(frames):
@@ -117,80 +135,98 @@ def whole(tag):
     return tag is not None and tag.get('copies', 2) == 2
 
 
-def idle():
+def idle_now():
     """Nobody watches and the sensor is off."""
-    status = pathlib.Path('/sys/bus/i2c/devices/0-0037/power/runtime_status')
-    until(lambda: status.read_text().strip() == 'suspended', 20, 'the sensor is off')
+    return pathlib.Path('/sys/bus/i2c/devices/0-0037/power/runtime_status').read_text().strip() == 'suspended'
+
+
+def idle():
+    until(idle_now, 30, 'the sensor is off')
 
 
 # ---- broken frames --------------------------------------------------------------------------------------
 
-def damage(reader, kind):
+def damage(kind):
     """
-    Every frame is of this kind for a while, shorter than what makes volet-cam open its device
-    anew: (first number, last number, what the receiver counted, frames that nobody gave a
-    buffer for).
+    A viewer, for whom every frame is of this kind for a while: what was displayed, between which
+    numbers all frames were broken, what the receiver counted, what volet-cam counted. Shorter
+    than what makes volet-cam open its device anew, or `quiet` is false.
     """
-    (DEBUG / 'errors').write_text('0')
-    missed = without_buffer()
-    put(*FAULTS[kind])
-    first = sensed() + 1
-    canaries()
-    began = time.monotonic()
-    until(lambda: sensed() >= first + 4, 10, 'broken frames')
-    last = sensed()
-    clear()
-    took = time.monotonic() - began
-    # The frame under way was of either kind: wait until it is over.
-    until(lambda: sensed() >= last + 2, 10, 'whole frames')
-    wait_frames(reader, 2)
-    return first, last, received_bad(), without_buffer() - missed, took
+    errors = counted('errors')
+    reader = viewer()
+    try:
+        wait_frames(reader, 2)
+        (DEBUG / 'errors').write_text('0')
+        missed = without_buffer()
+        put(*FAULTS[kind])
+        first, began = sensed() + 1, time.monotonic()
+        canaries()
+        until(lambda: sensed() >= first + 4, 10, 'broken frames')
+        last = sensed()
+        clear()
+        quiet = time.monotonic() - began < 2.5
+        # The frame under way was of either kind: wait until it is over.
+        until(lambda: sensed() >= last + 2, 10, 'whole frames')
+        wait_frames(reader, 2)
+    finally:
+        clear()
+        frames = reader.stop()
+    bad = received_bad()
+    missed = without_buffer() - missed
+    idle()
+    # Its last figures come within a second or two.
+    until(lambda: counted('errors') - errors >= bad - missed or not quiet, 15, 'the count')
+    time.sleep(1.2)
+    tags, shares = shown(frames)
+    return {'tags': tags, 'shares': shares, 'received': bad, 'counted': counted('errors') - errors,
+            'quiet': quiet and not missed, 'through': [t for t in tags if t and first <= t['seq'] <= last]}
 
 
 def test_damaged_bites():
     """A build that takes what it gets: canaries are displayed, and frames that the receiver knew were damaged"""
     start(LOOSE, extra=PATIENT)
     put('residue', 'Y')
+    half, damaged = (steady(lambda: seen_of(kind)) for kind in ('cut in half', 'damaged'))     # pylint: disable=W0640
+    assert max(half['shares']) > 0.9, f'no canary was displayed: {half}'
+    assert damaged['through'], f'no damaged frame was displayed: {damaged}'
+    return [f'cut in half: of {len(half["tags"])} displayed frames {sum(not whole(t) for t in half["tags"])} are not '
+            f'whole, {sum(s > 0.9 for s in half["shares"])} end in the canary; damaged: {len(damaged["through"])} of '
+            f'{len(damaged["tags"])} displayed frames were known to be']
+
+
+def seen_of(kind):
+    """As damage(), of a build that doesn't count."""
     reader = viewer()
-    wait_frames(reader, 2)
-    ranges = {kind: damage(reader, kind)[:2] for kind in ('cut in half', 'damaged')}
+    try:
+        wait_frames(reader, 2)
+        put(*FAULTS[kind])
+        first = sensed() + 1
+        canaries()
+        until(lambda: sensed() >= first + 4, 30, 'broken frames')
+        last = sensed()
+    finally:
+        clear()
+    wait_frames(reader, 1)
     tags, shares = shown(reader.stop())
-    canary = max(shares)
-    assert canary > 0.9, f'no canary was displayed: {canary}'
-    first, last = ranges['damaged']
-    through = [t for t in tags if t and first <= t['seq'] <= last]
-    assert through, 'no damaged frame was displayed'
-    broken = sum(not whole(t) for t in tags)
-    assert broken, tags
-    return [f'of {len(tags)} displayed frames {broken} are not whole, {sum(s > 0.9 for s in shares)} end in the canary, '
-            f'{len(through)} were known to be damaged']
+    return {'tags': tags, 'shares': shares, 'through': [t for t in tags if t and first <= t['seq'] <= last]}
 
 
 def test_damaged_held():
     """Short, cut off and damaged frames: none is displayed, and each is counted once"""
     start(NORMAL, extra=PATIENT)
     put('residue', 'Y')
-    reader = viewer()
-    wait_frames(reader, 2)
-    notes, ranges = [], []
+    notes, displayed = [], 0
     for kind in FAULTS:
-        before = counted('errors')
-        first, last, bad, missed, took = damage(reader, kind)
-        ranges.append((first, last))
-        if missed:                      # the receiver counts them too
-            until(lambda: counted('errors') >= before + bad - missed, 10, 'the count')       # pylint: disable=W0640
-            assert counted('errors') <= before + bad
-        elif took < 2.5:                # else the device was opened anew, and a frame cut by that
-            until(lambda: counted('errors') == before + bad, 10,                                 # pylint: disable=W0640
-                  f'{kind}: {bad} were received, {counted("errors") - before} counted')
-        notes.append(f'{kind}: {bad} received, {counted("errors") - before} counted')
-    tags, shares = shown(reader.stop())
-    assert all(whole(t) for t in tags), tags
-    assert max(shares) < 0.5, 'a canary was displayed'
-    for first, last in ranges:
-        through = [t for t in tags if t and first <= t['seq'] <= last]
-        assert not through, f'{through} of {first} to {last}'
-    return [*notes, f'{sum(bool(t) for t in tags)} whole frames displayed']
+        result = steady(lambda: damage(kind), lambda result: result['quiet'])                 # pylint: disable=W0640
+        assert all(whole(t) for t in result['tags']), result
+        assert max(result['shares']) < 0.5, f'{kind}: a canary was displayed'
+        assert not result['through'], f'{kind}: {result}'
+        # Else the receiver has counted frames that nobody had a buffer for, or that a new start cut.
+        assert result['counted'] == result['received'] if result['quiet'] else \
+            0 < result['counted'] <= result['received'], f'{kind}: {result}'
+        notes.append(f'{kind}: {result["received"]} received, {result["counted"]} counted')
+        displayed += sum(bool(t) for t in result['tags'])
+    return [*notes, f'{displayed} whole frames displayed']
 
 
 # ---- what a viewer before has left ----------------------------------------------------------------------
@@ -206,7 +242,7 @@ def next_viewer():
     put('short_lines', 540)
     try:
         reader = viewer()
-        until(lambda: sensed() > last + 4, 20, 'frames')
+        until(lambda: sensed() > last + 4, 30, 'frames')
         bad = sensed()
     finally:
         clear()
@@ -226,7 +262,7 @@ def older(frames, last):
 def test_next_bites():
     """Capture memory lent again and short frames taken: the next viewer is shown the one before's picture"""
     start(LOOSE, extra=PATIENT)
-    last, _, frames = next_viewer()
+    last, _, frames = steady(next_viewer)
     found = older(frames, last)
     assert found, 'the fault did not bite'
     return [f'of {len(frames)} displayed frames {len(found)} end in one of the viewer before: {found[0]}']
@@ -235,7 +271,7 @@ def test_next_bites():
 def test_next_held():
     """Watched, stopped in the middle of a frame, watched again, with canaries: whole new frames alone"""
     start(NORMAL, extra=PATIENT)
-    last, bad, frames = next_viewer()
+    last, bad, frames = steady(next_viewer)
     tags, _ = shown(frames)
     assert all(whole(t) and (not t or t['seq'] > bad) for t in tags), (tags, bad)
     assert not older(frames, last)
@@ -248,7 +284,7 @@ def test_next_held():
         wait_frames(reader, 1 + i % 2)
         # A frame has just begun when it ends.
         begun = sensed()
-        until(lambda: sensed() > begun, 10, 'a frame begins')                      # pylint: disable=W0640
+        until(lambda: sensed() > begun, 30, 'a frame begins')                      # pylint: disable=W0640
         tags, shares = shown(reader.stop())
         assert all(whole(t) and (not t or t['seq'] > number) for t in tags), tags
         assert max(shares) < 0.5, 'a canary was displayed'
@@ -259,7 +295,7 @@ def test_next_held():
 # ---- held up in the capture queue -------------------------------------------------------------------------
 
 def hold(limit):
-    """volet-cam is stopped with frames in its queue: (those that came late, how many it counted late)."""
+    """volet-cam is stopped with frames in its queue: (what came late, how many it counted late, all tags)."""
     start(extra=f'age-limit-ms = {limit}\n')
     reader = viewer()
     wait_frames(reader, 3)
@@ -276,17 +312,17 @@ def hold(limit):
     late = counted('late') - before
     tags, _ = shown(reader.frames.whole[-40:])
     frames = [f for f in reader.stop()[-40:] if f.tag]
-    assert all(whole(t) for t in tags), tags
     # The queue is full after a second: all that is in it is older than this.
-    return [f for f in frames if f.tag['time_ns'] < began + 1500000000 and f.ended_ns > ended], late
+    return [f for f in frames if f.tag['time_ns'] < began + 1500000000 and f.ended_ns > ended], late, tags
 
 
 def test_queue():
     """Frames that wait in the capture queue: displayed old without a limit, dropped and counted with one"""
-    found, _ = hold(15000)
+    found, _, _ = steady(lambda: hold(15000), lambda result: result[0])
     assert found, 'the fault did not bite'
     worst = max((f.ended_ns - f.tag['time_ns']) / 1e9 for f in found)
-    held, late = hold(1000)
+    held, late, tags = steady(lambda: hold(1000), lambda result: result[1] or result[0])
+    assert all(whole(t) for t in tags), tags
     assert not held, f'{len(held)} old frames'
     assert 1 <= late, 'no late frame was counted'
     return [f'held {HOLD} s: without a limit {len(found)} old frame of {worst:.1f} s, with 1000 ms none, '
