@@ -37,13 +37,10 @@ PROGRAMS = ('volet-tls', 'volet-rtsp', 'volet-cam', 'volet-sign', 'voletd', 'vol
 
 # ---- what is looked for ----------------------------------------------------------------------------
 
-def slices(frames):
-    """Pieces of the last pictures, of the size that no chance repeats."""
-    out = []
-    for frame in frames[-6:]:
-        size = len(frame.jpeg)
-        out += [frame.jpeg[size * i // 8:size * i // 8 + 40] for i in (2, 4, 6)]
-    return out
+def slices(reader, step=50000):
+    """Pieces of the last pictures that a viewer has, of a length that no chance repeats."""
+    pictures = [f.jpeg for f in reader.frames.whole[-5:]] + [reader.frames.data or b'']
+    return [p[at:at + 40] for p in pictures for at in range(2000, len(p) - 2000, step)]
 
 
 def key_bytes():
@@ -109,9 +106,14 @@ def cores_kept():
         PATTERN.write_text(before)
 
 
-def crash(name, number=signal.SIGSEGV):
-    """The newest process of this name; the core that it left, or None."""
-    pid = max(processes(name))
+def holder():
+    """The camera's process that has sessions."""
+    return next(p for p in processes('volet-cam') if 'volet-session' in pathlib.Path(f'/proc/{p}/maps').read_text())
+
+
+def crash(name, number, pid=None):
+    """A process of this name; the core that it left, or None."""
+    pid = pid or processes(name)[0]
     os.kill(pid, number)
     until(lambda: pid not in processes(name), 20, f'{name} is gone')
     # The kernel waits for the taker to read all before the process is gone; not for its last write.
@@ -132,15 +134,17 @@ def crash_all(number):
     """Each program under load: {name: (core or None, what is secret in it)}."""
     out = {}
     load = Load()
-    for name in 'volet-tls', 'volet-rtsp':
-        load.more(load.reader, 1)
-        core = crash(name, number)
-        out[name] = core, slices(load.reader.frames.whole + load.tls_reader.frames.whole)
+    core = crash('volet-tls', number)
+    out['volet-tls'] = core, slices(load.tls_reader, 4096)
+    until(lambda: len(processes('volet-rtsp')) == 1, 20, 'the session behind it is gone')
+    load.more(load.reader, 1)
+    core = crash('volet-rtsp', number)
+    out['volet-rtsp'] = core, slices(load.reader)
     load.close()
     load = Load()
-    core = crash('volet-cam', number)
+    core = crash('volet-cam', number, holder())
     time.sleep(0.5)
-    out['volet-cam'] = core, slices(load.reader.frames.whole + load.tls_reader.frames.whole)
+    out['volet-cam'] = core, slices(load.reader) + slices(load.tls_reader)
     load.close()
     out['volet-sign'] = crash('volet-sign', number), key_bytes()
     out['voletd'] = crash('voletd', number), credentials()
@@ -173,7 +177,7 @@ def test_crash_held():
             words += said
             spawner = processes('volet-spawn')
             if spawner:
-                crash('volet-spawn', number)
+                crash('volet-spawn', number, spawner[0])
             left = list(CORES.iterdir())
         assert not left and not any(core for core, _ in out.values()), f'{left}'
         words += [s for _, secrets in out.values() for s in secrets]
@@ -226,20 +230,25 @@ def cgroup(limit):
         CGROUP.rmdir()
 
 
-def push_out():
-    """All that the kernel can take of the streamer's memory while it does nothing; then who it was is seen."""
+def push_out(load):
+    """
+    All that the kernel can take of the streamer's memory, while it does nothing: (bytes that went
+    into swap, what is on the device, what must not be).
+    """
     pids = [pid for name in PROGRAMS for pid in processes(name)]
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
+    time.sleep(0.5)
+    secrets = [*slices(load.reader), *slices(load.tls_reader), *credentials(), *key_bytes()]
     for _ in range(6):
         with contextlib.suppress(OSError):          # EAGAIN: it was less
             (CGROUP / 'memory.reclaim').write_text('64M swappiness=200')
     out = int((CGROUP / 'memory.swap.current').read_text())
     with open(DEVICE, 'rb') as device:
-        data = device.read()
+        data = device.read().rstrip(b'\0')
     for pid in pids:
         os.kill(pid, signal.SIGCONT)
-    return out, data
+    return out, data, secrets
 
 
 def pushed(limit, options=''):
@@ -249,8 +258,7 @@ def pushed(limit, options=''):
         start(NORMAL, within)
         load = Load()
         load.more(load.reader, 2)
-        out, data = push_out()
-        secrets = [*slices(load.reader.frames.whole + load.tls_reader.frames.whole), *credentials(), *key_bytes()]
+        out, data, secrets = push_out(load)
         load.close()
         os.environ['VOLET_OPTIONS'] = ''
     return out, {secret for secret in secrets if secret in data}, secrets

@@ -176,7 +176,7 @@ def test_others_bites():
 
 def test_others_held():
     """Beside three slow viewers another one's rate and delay are what they are alone"""
-    rates, delays, whole, cuts = [], [], [], 0
+    rates, delays, more, whole, cuts = [], [], [], [], 0
     alone = []
     with native.Streamer({'cam0': native.test_camera(SIZE, 10)}) as it:
         watch = Watch(it)
@@ -191,6 +191,7 @@ def test_others_held():
                 alone.append((rate, delay))
                 rates.append(their_rate / rate)
                 delays.append(their_delay / delay)
+                more.append(their_delay - delay)
                 whole += got
                 cuts += cut
                 if turn + 1 >= ROUNDS[0] and statistics.median(delays) <= WITHIN and \
@@ -201,7 +202,7 @@ def test_others_held():
         rtpjpeg.read_tags(whole, native.TAGREAD, SIZE)
     rate, delay = statistics.median(rates), statistics.median(delays)
     notes = [f'{len(rates)} rounds of {WINDOW} s alone and {WINDOW} s beside: rate x {rate:.3f}, delay x {delay:.3f} '
-             f'(medians of ratios); alone {statistics.median(a[0] for a in alone):.2f} frames/s, '
+             f'(medians of ratios, {statistics.median(more):+.1f} ms); alone {statistics.median(a[0] for a in alone):.2f} frames/s, '
              f'{statistics.median(a[1] for a in alone):.1f} ms to the displayed pixel (the player shows a '
              f'frame when the next has come: 100 ms of it are that)',
              f'the slow ones were cut {cuts} times and got {len(whole)} whole frames']
