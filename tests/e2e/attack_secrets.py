@@ -270,6 +270,7 @@ def test_swap_bites():
         out, inside, secrets = pushed('max', '--allow-swap')
     assert inside, f'the fault did not bite: {out >> 10} KiB swapped out'
     assert not inside & set(key_bytes()), 'the private key was swapped out'
+    assert 'voletd: WEAKER: --allow-swap' in log() and 'volet-spawn: WEAKER: --allow-swap' in log()
     return [f'{out >> 10} KiB swapped out, {len(inside)} of {len(secrets)} secrets in there']
 
 

@@ -26,5 +26,7 @@ bool secrets_no_swap(void);
 	" memory (pictures, credentials, keys) could be written to it. Put it into a cgroup whose" \
 	" memory.swap.max is 0 (in a systemd unit: MemorySwapMax=0), or turn swap off (swapoff -a)," \
 	" or accept it with --allow-swap"
+/* What is said where it was accepted. */
+#define SECRETS_SWAP_WEAKER "WEAKER: --allow-swap: pictures, credentials and keys may be written to swap"
 
 #endif

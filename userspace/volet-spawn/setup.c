@@ -144,8 +144,11 @@ void spawn_options_read(struct spawn_options *options, int argc, char **argv)
 	if (optind < argc)
 		spawn_die("\"%s\": not an option", argv[optind]);
 	check_options(options, programs);
-	if (!options->allow_swap && !secrets_no_swap())
-		spawn_die(SECRETS_SWAP_TEXT);
+	if (!secrets_no_swap()) {
+		if (!options->allow_swap)
+			spawn_die(SECRETS_SWAP_TEXT);
+		fputs("volet-spawn: " SECRETS_SWAP_WEAKER "\n", stderr);
+	}
 	find_program(options, VOLET_PROGRAM_CAM, programs, "volet-cam");
 	find_program(options, VOLET_PROGRAM_RTSP, programs, "volet-rtsp");
 	find_program(options, VOLET_PROGRAM_TLS, programs, "volet-tls");

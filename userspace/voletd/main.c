@@ -184,9 +184,12 @@ static struct volet_config *read_config(const struct options *options, GError **
 			    g_strerror(errno));
 		return NULL;
 	}
-	if (!options->allow_swap && !secrets_no_swap()) {
-		g_set_error_literal(error, VOLET_CONFIG_ERROR, 0, SECRETS_SWAP_TEXT);
-		return NULL;
+	if (!secrets_no_swap()) {
+		if (!options->allow_swap) {
+			g_set_error_literal(error, VOLET_CONFIG_ERROR, 0, SECRETS_SWAP_TEXT);
+			return NULL;
+		}
+		say(SECRETS_SWAP_WEAKER);
 	}
 	return config_load(options->config, error);
 }
