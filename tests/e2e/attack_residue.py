@@ -275,10 +275,11 @@ def hold(limit):
     start(extra=f'age-limit-ms = {limit}\n')
     reader = viewer()
     wait_frames(reader, 3)
-    before, pid = counted('late'), camera_pid()
-    began = time.monotonic_ns()
+    before, pid, missed = counted('late'), camera_pid(), without_buffer()
     os.kill(pid, signal.SIGSTOP)
     try:
+        until(lambda: without_buffer() > missed, 60, 'the queue is full')
+        full = time.monotonic_ns()
         time.sleep(HOLD)
         ended = time.monotonic_ns()
     finally:
@@ -288,8 +289,7 @@ def hold(limit):
     late = counted('late') - before
     tags, _ = shown(reader.frames.whole[-40:])
     frames = [f for f in reader.stop()[-40:] if f.tag]
-    # The queue is full after a second: all that is in it is older than this.
-    return [f for f in frames if f.tag['time_ns'] < began + 1500000000 and f.ended_ns > ended], late, tags
+    return [f for f in frames if f.tag['time_ns'] < full and f.ended_ns > ended], late, tags
 
 
 def test_queue():
