@@ -4,6 +4,9 @@
 """
 import sys
 
+import os
+import sys
+
 import check
 import run
 import volet_vm as vm
@@ -25,6 +28,10 @@ dmesg >/host/results/dmesg.log
 def main():
     tally = check.Tally()
     vm.BUILD.mkdir(exist_ok=True)
+    check.build_native()
+    for part in 'freshness', 'slow':
+        vm.say(f'the streamer on this machine, at length: {part}')
+        tally.program(part, [sys.executable, '-B', f'/src/tests/e2e/{part}.py'], env=dict(os.environ, SOAK='1'))
     modules, programs = run.build()
     loose = vm.build_arm64('loose', '-Dfault=loose')
     extra = [('/volet/e2e', '/src/tests/e2e'),
