@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: MIT
 """
-`make soak`: the attacks of `make check` at their full length, on the board: more rounds of each.
+`make soak`: the attacks of `make check` at their full length: more rounds of each, longer holds.
 """
-import sys
-
 import os
 import sys
 
