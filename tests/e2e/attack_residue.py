@@ -126,9 +126,9 @@ def idle():
 
 def damage(kind):
     """
-    A viewer, for whom every frame is of this kind for a while: what was displayed, between which
-    numbers all frames were broken, what the receiver counted, what volet-cam counted. Shorter
-    than what makes volet-cam open its device anew, or `quiet` is false.
+    A viewer, for whom every frame is of this kind for a while: what was displayed, and of that
+    what was broken, what the receiver counted, what volet-cam counted. It is shorter than what
+    makes volet-cam open its device anew and no frame was without a buffer, or `quiet` is false.
     """
     errors = counted('errors')
     reader = viewer()
@@ -145,11 +145,11 @@ def damage(kind):
         # The frame under way was of either kind: wait until it is over.
         until(lambda: sensed() >= last + 2, 10, 'whole frames')
         wait_frames(reader, 2)
+        # Before the stop, which may cut one more.
+        bad, missed = received_bad(), without_buffer() - missed
     finally:
         clear()
         frames = reader.stop()
-    bad = received_bad()
-    missed = without_buffer() - missed
     idle()
     # Its last figures come within a second or two.
     until(lambda: counted('errors') - errors >= bad - missed or not quiet, 15, 'the count')
