@@ -284,6 +284,7 @@ void camsim_debugfs_add(struct camsim *camsim)
 	debugfs_create_u32("fault_short_lines", 0644, dir, &camsim->faults.short_lines);
 	debugfs_create_u32("fault_nack", 0644, dir, &camsim->faults.nack);
 	debugfs_create_bool("fault_crc", 0644, dir, &camsim->faults.crc);
+	debugfs_create_u32("fault_residue", 0644, dir, &camsim->faults.residue);
 	debugfs_create_bool("fault_wrong_id", 0644, dir, &camsim->faults.wrong_id);
 	camsim->debugfs = dir;
 }

@@ -126,7 +126,7 @@ static void isp_lines(const struct camsim_tables *t, const u8 *raw, u32 width, u
 
 /*
  * A width is a multiple of four. Only the lines that came: of a frame cut short the rest of both
- * planes is cleared.
+ * planes is left as it is.
  */
 void camsim_isp_frame(struct camsim_tables *t, const u32 *raw, u32 width, u32 height, u32 lines,
 		      u8 *y, u8 *uv)
@@ -140,6 +140,4 @@ void camsim_isp_frame(struct camsim_tables *t, const u32 *raw, u32 width, u32 he
 		if (!(line % 32))
 			cond_resched();
 	}
-	memset(y + lines * width, 0, (height - lines) * width);
-	memset(uv + lines / 2 * width, 0, (height - lines) / 2 * width);
 }

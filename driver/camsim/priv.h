@@ -98,11 +98,19 @@ struct camsim_node {
 	struct v4l2_pix_format format;
 };
 
+/* What is in a buffer where nothing came */
+enum camsim_residue {
+	CAMSIM_RESIDUE_ZERO,
+	CAMSIM_RESIDUE_KEPT,		/* what was there before */
+	CAMSIM_RESIDUE_CANARY,		/* a byte that no picture is made of */
+};
+
 struct camsim_faults {
 	u32 short_lines;		/* lines that arrive of each frame, 0 for all */
 	u32 nack;			/* the n-th message from now gets no answer */
 	bool crc;
 	bool wrong_id;
+	u32 residue;			/* enum camsim_residue */
 };
 
 /* Time spent since the board was made, and for how many frames; debugfs.c starts it anew */

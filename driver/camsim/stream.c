@@ -5,7 +5,9 @@
  * for it, and gives the buffers back when its last line would be through.
  *
  * What a buffer says is what the wires brought: payload in bytes, an error flag on a frame that
- * is not whole, and zeros from the payload's end to the end of the image.
+ * is not whole, and zeros from the payload's end to the end of the image. With fault_residue what
+ * was in the buffer before stays there instead, as behind a receiver that only ever writes, or a
+ * canary does.
  */
 #include <linux/kthread.h>
 #include <linux/sched.h>
@@ -13,6 +15,8 @@
 
 #include "camsim.h"
 #include "priv.h"
+
+#define CAMSIM_CANARY	0xa5
 
 /* One frame on its way */
 struct camsim_frame {
@@ -61,6 +65,8 @@ static struct camsim_buffer *camsim_take_buffer(struct camsim *camsim, struct ca
 		list_del(&buf->list);
 	queue->current_buffer = buf;
 	spin_unlock_irq(&camsim->queue_lock);
+	if (buf && READ_ONCE(camsim->faults.residue) == CAMSIM_RESIDUE_CANARY)
+		memset(vb2_plane_vaddr(&buf->vb.vb2_buf, 0), CAMSIM_CANARY, queue->sizeimage);
 	return buf;
 }
 
@@ -72,7 +78,8 @@ static void camsim_finish_buffer(struct camsim *camsim, struct camsim_frame *fra
 	u8 *data = vb2_plane_vaddr(&vb->vb2_buf, 0);
 
 	payload = min(payload, queue->sizeimage);
-	memset(data + payload, 0, queue->sizeimage - payload);
+	if (READ_ONCE(camsim->faults.residue) == CAMSIM_RESIDUE_ZERO)
+		memset(data + payload, 0, queue->sizeimage - payload);
 	vb2_set_plane_payload(&vb->vb2_buf, 0, payload);
 	vb->vb2_buf.timestamp = frame->start_ns;
 	vb->sequence = frame->sequence - queue->sequence_base;

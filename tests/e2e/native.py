@@ -86,14 +86,15 @@ class Streamer:
             return subprocess.Popen(
                 [self.programs / 'volet-spawn', '--socket', '/run/volet/spawn.sock', '--daemon-uid', str(DAEMON_UID),
                  '--session-uids', SESSION_UIDS, '--cam-uids', '60900-60963', '--cam-gid', str(CAM_GID),
-                 '--sign-uid', str(SIGN_UID), '--programs', self.programs], stderr=log)
+                 '--sign-uid', str(SIGN_UID), '--programs', self.programs,
+                 '--allow-swap'], stderr=log)      # of the machine that builds
 
     def start_voletd(self):
         with self.log.open('a') as log, self.figures.open('a') as figures:
             return subprocess.Popen(
                 ['setpriv', f'--reuid={DAEMON_UID}', f'--regid={DAEMON_UID}', '--clear-groups', '--no-new-privs',
                  self.programs / 'voletd', '--config', '/run/volet/volet.conf', '--spawn', '/run/volet/spawn.sock',
-                 '--control', '/run/volet/control.sock'], stderr=log, stdout=figures)
+                 '--control', '/run/volet/control.sock', '--allow-swap'], stderr=log, stdout=figures)
 
     def text(self):
         return self.log.read_text(errors='replace')

@@ -19,7 +19,7 @@ class Client:
                  receive_buffer=None, timeout=15):
         self.url = f'rtsp://{address[0]}:{address[1]}/{camera}'
         self.viewer, self.password = viewer, password
-        self.sequence, self.session, self.nonce, self.data = 0, None, None, b''
+        self.sequence, self.session, self.nonce, self.response, self.data = 0, None, None, None, b''
         self.socket = socket.socket()
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -75,7 +75,7 @@ class Client:
             text += f'Session: {self.session}\r\n'
         if self.nonce:
             ha1 = md5(f'{self.viewer}:volet:{self.password}')
-            response = md5(f'{ha1}:{self.nonce}:{md5(f"{method}:{url}")}')
+            self.response = response = md5(f'{ha1}:{self.nonce}:{md5(f"{method}:{url}")}')
             text += (f'Authorization: Digest username="{self.viewer}", realm="volet", '
                      f'nonce="{self.nonce}", uri="{url}", response="{response}"\r\n')
         self.socket.sendall((text + extra + '\r\n').encode())

@@ -64,14 +64,17 @@ def stop():
     until(lambda: not processes('volet-cam') and not processes('volet-rtsp'), 5, 'no process left')
 
 
-def start(programs=NORMAL, sessions=NORMAL, extra='', groups=''):
-    """A fresh streamer; the programs may be test builds, `extra` is more of [volet], `groups` more after it."""
+def start(programs=NORMAL, sessions=NORMAL, extra='', groups='', within=()):
+    """
+    A fresh streamer; the programs may be test builds, `extra` is more of [volet], `groups` more
+    after it, `within` a command that its start is run by.
+    """
     stop()
     LOG.unlink(missing_ok=True)
     text = pathlib.Path('/host/e2e.conf').read_text().replace('[volet]\n', f'[volet]\n{extra}', 1)
     pathlib.Path('/run/e2e.conf').write_text(text + groups)
     with open('/run/volet-figures', 'w') as out:
-        subprocess.run(['/volet/start-streamer', '/run/e2e.conf', programs, sessions],
+        subprocess.run([*within, '/volet/start-streamer', '/run/e2e.conf', programs, sessions],
                        check=True, stdout=out, timeout=30)
     until(lambda: answers_options(), 20, 'the RTSP port answers')
 

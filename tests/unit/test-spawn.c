@@ -48,6 +48,7 @@ static pid_t run_spawner(const char *const *extra)
 	const char *const usual[] = {
 		spawn_path, "--socket", socket_path, "--daemon-uid", "60800", "--session-uids",
 		"61000-61002", "--cam-uids", "60900-60901", "--cam-gid", "60900", "--programs", dir,
+		"--allow-swap",		/* of the machine that builds */
 	};
 	unsigned int i;
 	pid_t pid;

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """
-`make soak`: the attacks of `make check` at their full length, on this machine and on the board.
+`make soak`: the attacks of `make check` at their full length: more rounds of each, longer holds; on this
+machine and on the board.
 """
-import sys
-
 import os
+import sys
 
 import check
 import run
@@ -15,7 +15,7 @@ mkdir -p /host/results
 /volet/start-board 2 || exit 1
 /volet/play-scenes 2
 export SOAK=1
-for attack in attack_session attack_frames board_crowd; do
+for attack in attack_session attack_frames attack_residue attack_secrets board_crowd; do
 	echo "volet: $attack"
 	timeout 7200 python3 /volet/e2e/$attack.py >/host/results/$attack 2>&1
 	echo $? >/host/results/$attack.status
@@ -27,8 +27,11 @@ dmesg >/host/results/dmesg.log
 def main():
     tally = check.Tally()
     vm.BUILD.mkdir(exist_ok=True)
-    vm.meson('native')
+    check.build_native()
     check.attacks(tally, {}, dict(os.environ, SOAK='1'))
+    for part in 'freshness', 'slow':
+        vm.say(f'the streamer on this machine, at length: {part}')
+        tally.program(part, [sys.executable, '-B', f'/src/tests/e2e/{part}.py'], env=dict(os.environ, SOAK='1'))
     modules, programs = run.build()
     faulty = [vm.build_arm64(fault, f'-Dfault={fault}') for fault in ('cross', 'unchecked', 'loose')]
     extra = [('/volet/e2e', '/src/tests/e2e'),

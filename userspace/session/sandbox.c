@@ -13,6 +13,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "secrets.h"
+
 /*
  * What no session needs more of. Memory is what GStreamer's threads and two frames take,
  * many times over. There is no limit on file size: the log may be a file.
@@ -22,7 +24,6 @@ static const struct {
 	const char *name;
 	rlim_t limit;
 } limits[] = {
-	{ RLIMIT_CORE, "RLIMIT_CORE", 0 },
 	{ RLIMIT_NOFILE, "RLIMIT_NOFILE", 64 },
 	{ RLIMIT_NPROC, "RLIMIT_NPROC", 64 },
 #ifndef __SANITIZE_ADDRESS__	/* which reserves terabytes for itself */
@@ -169,7 +170,7 @@ bool sandbox_privileges(char why[SANDBOX_WHY_MAX])
 		}
 	}
 	/* Last: from here on /proc/self belongs to root. */
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) {
+	if (!secrets_no_dump()) {
 		snprintf(why, SANDBOX_WHY_MAX, "can't become undumpable: %s", strerror(errno));
 		return false;
 	}

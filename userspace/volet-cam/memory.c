@@ -25,23 +25,37 @@ static gboolean failed(GError **error, const char *step, gsize size)
 }
 
 #ifdef VOLET_FAULT_LOOSE
-/* A build for tests only: an ended session's memory, with its handle, is the next one's. */
-static struct memory lent = MEMORY_NONE;
+/* A build for tests only: an ended session's memory, with its handle, is the next one's; the ring too. */
+#define LENT 2	/* of one size each: a session's, and a capture buffer */
+static struct memory lent[LENT] = { MEMORY_NONE, MEMORY_NONE };
 
 static gboolean borrow(struct memory *m)
 {
-	if (!lent.map || lent.size != m->size)
-		return FALSE;
-	*m = lent;
-	lent = (struct memory) MEMORY_NONE;
-	return TRUE;
+	guint i;
+
+	for (i = 0; i < LENT; i++) {
+		if (!lent[i].map || lent[i].size != m->size)
+			continue;
+		*m = lent[i];
+		lent[i] = (struct memory) MEMORY_NONE;
+		return TRUE;
+	}
+	return FALSE;
 }
 
 static gboolean give_back(struct memory *m)
 {
-	if (lent.map || !m->map || m->memfd < 0)
+	guint i, place = LENT;
+
+	for (i = 0; i < LENT; i++) {
+		if (lent[i].map && lent[i].size == m->size)
+			return FALSE;
+		if (!lent[i].map)
+			place = i;
+	}
+	if (place == LENT || !m->map || m->memfd < 0)
 		return FALSE;
-	lent = *m;
+	lent[place] = *m;
 	*m = (struct memory) MEMORY_NONE;
 	return TRUE;
 }

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "error.h"
+#include "secrets.h"
 
 /* All file rights that this version of Landlock knows, handled and none of them granted. */
 static guint64 file_rights(long abi)
@@ -165,8 +166,8 @@ gboolean sandbox_calls(GError **error)
 
 static gboolean drop_privileges(GError **error)
 {
-	return (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-		prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0) || cam_error(error, errno, "prctl");
+	return (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && secrets_no_dump()) ||
+	       cam_error(error, errno, "prctl");
 }
 
 gboolean sandbox_enter(GError **error)

@@ -18,6 +18,7 @@
 #include "key.h"
 #include "msg.h"
 #include "sandbox.h"
+#include "secrets.h"
 
 #define CONNECTIONS_MAX 40	/* handshakes at once; RLIMIT_NOFILE of the sandbox is 64 */
 #define SECURE_HEAP	(64 * 1024)
@@ -130,8 +131,13 @@ int main(void)
 	clearenv();
 	if (!sandbox_check_start(VOLET_FD_EXTRA, why))
 		fail(why);
+	/* Before the key is read. */
+	if (!secrets_no_dump())
+		fail("can't become undumpable");
 	/* Locked, kept out of dumps, between guard pages; where the limit allows no locking, still apart. */
+#ifndef VOLET_FAULT_LOOSE	/* without it, for tests only, the key is in ordinary memory */
 	CRYPTO_secure_malloc_init(SECURE_HEAP, 32);
+#endif
 	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
 	key = load(why);
 	if (!key || !warm_up(key))

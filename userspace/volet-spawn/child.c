@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "secrets.h"
+
 static void limit(int resource, rlim_t value)
 {
 	const struct rlimit limits = { value, value };
@@ -32,7 +34,7 @@ static void limit_to(int resource, rlim_t value)
 
 static void set_limits(uint32_t program)
 {
-	limit(RLIMIT_CORE, 0);
+	limit(RLIMIT_CORE, 0);	/* each takes a core that would go to a program from itself */
 	limit(RLIMIT_NPROC, 32);	/* threads count; gst-rtsp-server has 8, an encoder a few */
 	if (program == VOLET_PROGRAM_CAM) {
 		/* It limits itself further once it knows its camera: volet-cam/rlimits.c. */
@@ -74,6 +76,9 @@ _Noreturn void child_run(const struct spawn_options *options, uint32_t program, 
 	char *const arguments[] = { (char *)options->path[program], NULL };
 	sigset_t none;
 
+	/* Again for each: it may have been turned on since. */
+	if (!options->allow_swap && !secrets_no_swap())
+		spawn_die("%s: " SECRETS_SWAP_TEXT, options->path[program]);
 	place_descriptors(fds);
 	umask(0077);
 	if (setsid() < 0 || chdir("/") < 0)

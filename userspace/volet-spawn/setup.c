@@ -16,6 +16,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "secrets.h"
+
 void spawn_die(const char *format, ...)
 {
 	va_list args;
@@ -112,6 +114,7 @@ void spawn_options_read(struct spawn_options *options, int argc, char **argv)
 		{ "cam-gid", required_argument, NULL, 'g' },
 		{ "sign-uid", required_argument, NULL, 'k' },
 		{ "programs", required_argument, NULL, 'p' },
+		{ "allow-swap", no_argument, NULL, 'w' },
 		{ 0 }
 	};
 	const char *programs = NULL;
@@ -133,12 +136,19 @@ void spawn_options_read(struct spawn_options *options, int argc, char **argv)
 			options->sign_uid = read_id(names[i].name, optarg);
 		else if (c == 'p')
 			programs = optarg;
+		else if (c == 'w')
+			options->allow_swap = true;
 		else
 			exit(EXIT_FAILURE);
 	}
 	if (optind < argc)
 		spawn_die("\"%s\": not an option", argv[optind]);
 	check_options(options, programs);
+	if (!secrets_no_swap()) {
+		if (!options->allow_swap)
+			spawn_die(SECRETS_SWAP_TEXT);
+		fputs("volet-spawn: " SECRETS_SWAP_WEAKER "\n", stderr);
+	}
 	find_program(options, VOLET_PROGRAM_CAM, programs, "volet-cam");
 	find_program(options, VOLET_PROGRAM_RTSP, programs, "volet-rtsp");
 	find_program(options, VOLET_PROGRAM_TLS, programs, "volet-tls");
@@ -214,7 +224,7 @@ pid_t spawn_drop(void)
 	    cap_set_flag(caps, CAP_EFFECTIVE, 3, kept, CAP_SET) < 0 || cap_set_proc(caps) < 0)
 		spawn_die("can't keep CAP_SETUID, CAP_SETGID and CAP_KILL: %m; run this as root");
 	cap_free(caps);
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || !secrets_no_dump())
 		spawn_die("prctl: %m");
 	return log;
 }

@@ -8,6 +8,8 @@
 #ifndef VOLET_SPAWN_H
 #define VOLET_SPAWN_H
 
+#include <stdbool.h>
+
 #include "protocol.h"
 #include "uids.h"
 
@@ -20,6 +22,7 @@ struct spawn_options {
 	uid_t session_first;
 	unsigned int session_count;
 	uid_t sign_uid;		/* 0: none, and no volet-sign */
+	bool allow_swap;	/* what is started may be swapped out */
 	char path[VOLET_PROGRAM_UDP + 1][256];	/* by enum volet_program */
 };
 

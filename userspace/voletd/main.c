@@ -15,11 +15,12 @@
 #include "control.h"
 #include "metrics.h"
 #include "notify.h"
+#include "secrets.h"
 
 struct options {
 	char *config, *spawn, *control, *metrics;
 	int control_gid;
-	gboolean version;
+	gboolean allow_swap, version;
 };
 
 static bool read_options(struct options *options, int *argc, char ***argv, GError **error)
@@ -35,6 +36,8 @@ static bool read_options(struct options *options, int *argc, char ***argv, GErro
 		  "A group that may use it, besides root and this user", "GID" },
 		{ "metrics", 0, 0, G_OPTION_ARG_FILENAME, &options->metrics,
 		  "A socket to make for Prometheus, for this user and its group", "SOCKET" },
+		{ "allow-swap", 0, 0, G_OPTION_ARG_NONE, &options->allow_swap,
+		  "Run although credentials could be written to swap", NULL },
 		{ "version", 0, 0, G_OPTION_ARG_NONE, &options->version, "Print the version", NULL },
 		{ 0 }
 	};
@@ -174,6 +177,19 @@ static struct volet_config *read_config(const struct options *options, GError **
 			    "run this as a user of its own, never as root;"
 			    " volet-spawn is what needs root");
 		return NULL;
+	}
+	/* Before a credential is read. */
+	if (!secrets_no_dump()) {
+		g_set_error(error, VOLET_CONFIG_ERROR, 0, "core dumps can't be forbidden: %s",
+			    g_strerror(errno));
+		return NULL;
+	}
+	if (!secrets_no_swap()) {
+		if (!options->allow_swap) {
+			g_set_error_literal(error, VOLET_CONFIG_ERROR, 0, SECRETS_SWAP_TEXT);
+			return NULL;
+		}
+		say(SECRETS_SWAP_WEAKER);
 	}
 	return config_load(options->config, error);
 }

@@ -67,10 +67,8 @@ void sandbox_enter(const char *config)
 		{ KERNEL_LANDLOCK_NET, false, "voletd could open and connect to TCP ports" },
 		{ KERNEL_MEMFD_NOEXEC, false, "a camera's section isn't marked as never to be run" },
 	};
-	const struct rlimit none = { 0 };
 
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0 ||
-	    setrlimit(RLIMIT_CORE, &none) < 0) {
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
 		say("the kernel refuses to take rights away: %s", g_strerror(errno));
 		exit(EXIT_FAILURE);
 	}

@@ -1,0 +1,319 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""
+Broken frames, on the board: cut short, cut off, damaged, and what is in a buffer besides what
+came. The receiver is made to leave a buffer as it was where nothing came (fault_residue), as
+most do, or puts a canary into every buffer first. A build that takes whatever it gets shows
+canaries, and the picture of the viewer before; Volet's own shows nothing but whole frames, and
+counts the others exactly. Then frames that wait in the capture
+queue of a stopped volet-cam. What was seen is read from decoded pixels.
+"""
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import rtpjpeg                                                                  # noqa: E402
+import rtsp                                                                     # noqa: E402
+import tap                                                                      # noqa: E402
+from streamer import (LOOSE, NORMAL, PASSWORDS, log, processes, start, stop, uid_of, until)        # noqa: E402
+
+SOAK = 'SOAK' in os.environ
+DEBUG = pathlib.Path('/sys/kernel/debug/camsim/0')
+TAGREAD = '/usr/libexec/volet-tests/tagread'
+WIDTH, HEIGHT = 1920, 1080
+CANARY = 0xa5
+KEPT, CANARIES = 1, 2       # fault_residue
+PATIENT = 'age-limit-ms = 15000\n'      # age is not what is tested, and the board may be slow
+HOLD = 10 if SOAK else 3
+# name: (file, value). Of the last, only the end is missing, and both tags are there.
+FAULTS = {'cut in half': ('short_lines', 540), 'two lines': ('short_lines', 2),
+          'without its last lines': ('short_lines', 1078), 'damaged': ('crc', 'Y')}
+
+
+def put(fault, value):
+    (DEBUG / f'fault_{fault}').write_text(str(value))
+
+
+def clear():
+    put('short_lines', 0)
+    put('crc', 'N')
+
+
+def sensed():
+    return int((DEBUG / 'sensed').read_text())
+
+
+def received_bad():
+    """What the receiver has counted as broken."""
+    return sum(int(line.split()[1]) for line in (DEBUG / 'errors').read_text().splitlines())
+
+
+def without_buffer():
+    return int(re.search(r'without-buffer (\d+)', (DEBUG / 'figures').read_text())[1])
+
+
+def counted(name):
+    said = subprocess.run(['voletctl', '--json', 'status'], capture_output=True, check=True, timeout=20).stdout
+    cameras = json.loads(said)['cameras']
+    return next(c for c in cameras if c['name'] == 'cam0')[name]
+
+
+def camera_pid():
+    return next(p for p in processes('volet-cam') if uid_of(p) == 60900 and
+                'volet-capture' in pathlib.Path(f'/proc/{p}/maps').read_text())
+
+
+def viewer():
+    client = rtsp.Client('cam0', 'alice', PASSWORDS['alice'], timeout=30)
+    client.play()
+    return rtpjpeg.Reader(client)
+
+
+def wait_frames(reader, more):
+    count = len(reader.frames.whole)
+    until(lambda: len(reader.frames.whole) >= count + more or reader.ended, 60, f'{more} more frames')
+    assert not reader.ended, log()[-2000:]
+
+
+def steady(attempt, good=lambda result: True):
+    """
+    What `attempt()` gives, where the board was fast enough for it: a session ends when 5 s go
+    without a picture, and a busy machine may lose those. Once more, twice at most.
+    """
+    for last in False, False, True:
+        try:
+            result = attempt()
+            if last or good(result):
+                return result
+        except AssertionError:
+            clear()
+            if last:
+                raise
+            until(idle_now, 60, 'the sensor is off')
+    return None
+
+
+def shown(frames):
+    """Decode: the frames' tags, and for each the share of canary in the lowest eighth."""
+    pixels = rtpjpeg.read_tags(frames, TAGREAD, f'{WIDTH}x{HEIGHT}', test=False)
+    shares = []
+    for i in range(len(frames)):
+        low = pixels[(i + 1) * WIDTH * HEIGHT - WIDTH * HEIGHT // 8:(i + 1) * WIDTH * HEIGHT:211]
+        shares.append(sum(abs(p - CANARY) <= 3 for p in low) / len(low))
+    return [f.tag for f in frames], shares
+
+
+def whole(tag):
+    return tag is not None and tag.get('copies', 2) == 2
+
+
+def idle_now():
+    """Nobody watches and the sensor is off."""
+    return pathlib.Path('/sys/bus/i2c/devices/0-0037/power/runtime_status').read_text().strip() == 'suspended'
+
+
+def idle():
+    until(idle_now, 30, 'the sensor is off')
+
+
+# ---- broken frames --------------------------------------------------------------------------------------
+
+def damage(kind):
+    """
+    A viewer, for whom every frame is of this kind for a while: what was displayed, and of that
+    what was broken, what the receiver counted, what volet-cam counted. It is shorter than what
+    makes volet-cam open its device anew and no frame was without a buffer, or `quiet` is false.
+    """
+    errors = counted('errors')
+    reader = viewer()
+    try:
+        wait_frames(reader, 2)
+        (DEBUG / 'errors').write_text('0')
+        missed = without_buffer()
+        put(*FAULTS[kind])
+        first, began = sensed() + 1, time.monotonic()
+        until(lambda: sensed() >= first + 4, 10, 'broken frames')
+        last = sensed()
+        clear()
+        quiet = time.monotonic() - began < 2.5
+        # The frame under way was of either kind: wait until it is over.
+        until(lambda: sensed() >= last + 2, 10, 'whole frames')
+        wait_frames(reader, 2)
+        # Before the stop, which may cut one more.
+        bad, missed = received_bad(), without_buffer() - missed
+    finally:
+        clear()
+        frames = reader.stop()
+    idle()
+    # Its last figures come within a second or two.
+    until(lambda: counted('errors') - errors >= bad - missed or not quiet, 15, 'the count')
+    time.sleep(1.2)
+    tags, shares = shown(frames)
+    return {'tags': tags, 'shares': shares, 'received': bad, 'counted': counted('errors') - errors,
+            'quiet': quiet and not missed, 'through': [t for t in tags if t and first <= t['seq'] <= last]}
+
+
+def test_damaged_bites():
+    """A build that takes what it gets: canaries are displayed, and frames that the receiver knew were damaged"""
+    start(LOOSE, extra=PATIENT)
+    put('residue', CANARIES)
+    half, damaged = (steady(lambda: seen_of(kind)) for kind in ('cut in half', 'damaged'))     # pylint: disable=W0640
+    assert max(half['shares']) > 0.9, f'no canary was displayed: {half}'
+    assert damaged['through'], f'no damaged frame was displayed: {damaged}'
+    return [f'cut in half: of {len(half["tags"])} displayed frames {sum(not whole(t) for t in half["tags"])} are not '
+            f'whole, {sum(s > 0.9 for s in half["shares"])} end in the canary; damaged: {len(damaged["through"])} of '
+            f'{len(damaged["tags"])} displayed frames were known to be']
+
+
+def seen_of(kind):
+    """As damage(), of a build that takes them: until some have come all the way."""
+    reader = viewer()
+    try:
+        wait_frames(reader, 2)
+        put(*FAULTS[kind])
+        first = sensed() + 1
+        # On a slow board some were on their way already.
+        wait_frames(reader, 6)
+        last = sensed()
+    finally:
+        clear()
+        frames = reader.stop()
+    tags, shares = shown(frames)
+    return {'tags': tags, 'shares': shares, 'through': [t for t in tags if t and first <= t['seq'] <= last]}
+
+
+def test_damaged_held():
+    """Short, cut off and damaged frames: none is displayed, and each is counted once"""
+    start(NORMAL, extra=PATIENT)
+    put('residue', CANARIES)
+    notes, displayed = [], 0
+    for kind in FAULTS if SOAK else list(FAULTS)[2:]:
+        result = steady(lambda: damage(kind), lambda result: result['quiet'])                 # pylint: disable=W0640
+        assert all(whole(t) for t in result['tags']), result
+        assert max(result['shares']) < 0.5, f'{kind}: a canary was displayed'
+        assert not result['through'], f'{kind}: {result}'
+        # Else the receiver has counted frames that nobody had a buffer for, or that a new start cut.
+        assert result['counted'] == result['received'] if result['quiet'] else \
+            0 < result['counted'] <= result['received'], f'{kind}: {result}'
+        notes.append(f'{kind}: {result["received"]} received, {result["counted"]} counted')
+        displayed += sum(bool(t) for t in result['tags'])
+    return [*notes, f'{displayed} whole frames displayed']
+
+
+# ---- what a viewer before has left ----------------------------------------------------------------------
+
+def next_viewer():
+    """One viewer, then STREAMOFF, then another one, for whom frames are cut in half at first."""
+    put('residue', KEPT)
+    reader = viewer()
+    wait_frames(reader, 2)
+    reader.stop()
+    idle()
+    last = sensed()
+    put('short_lines', 540)
+    try:
+        reader = viewer()
+        until(lambda: sensed() > last + 4, 30, 'frames')
+        bad = sensed()
+    finally:
+        clear()
+    wait_frames(reader, 3)
+    frames = reader.stop()
+    return last, bad, frames
+
+
+def older(frames, last):
+    """Displayed frames with the tag of a frame up to number `last` at either end."""
+    pixels = rtpjpeg.read_tags(frames, TAGREAD, f'{WIDTH}x{HEIGHT}', test=False)
+    said = subprocess.run([TAGREAD], input=pixels, capture_output=True, check=False).stdout.decode()
+    return [line for line in said.splitlines()
+            if any(int(n) <= last for n in re.findall(r'\d+', ''.join(re.findall(r'seq=([\d,]+)', line))))]
+
+
+def test_next_bites():
+    """Capture memory lent again and short frames taken: the next viewer is shown the one before's picture"""
+    start(LOOSE, extra=PATIENT)
+    last, _, frames = steady(next_viewer)
+    found = older(frames, last)
+    assert found, 'the fault did not bite'
+    return [f'of {len(frames)} displayed frames {len(found)} end in one of the viewer before: {found[0]}']
+
+
+def test_next_held():
+    """Watched, stopped in the middle of a frame, watched again, with canaries: whole new frames alone"""
+    start(NORMAL, extra=PATIENT)
+    last, bad, frames = steady(next_viewer)
+    tags, _ = shown(frames)
+    assert all(whole(t) and (not t or t['seq'] > bad) for t in tags), (tags, bad)
+    assert not older(frames, last)
+    count = 0
+    put('residue', CANARIES)
+    for i in range(40 if SOAK else 1):
+        idle()
+        number = sensed()
+        reader = viewer()
+        wait_frames(reader, 1 + i % 2)
+        # A frame has just begun when it ends.
+        begun = sensed()
+        until(lambda: sensed() > begun, 30, 'a frame begins')                      # pylint: disable=W0640
+        tags, shares = shown(reader.stop())
+        assert all(whole(t) and (not t or t['seq'] > number) for t in tags), tags
+        assert max(shares) < 0.5, 'a canary was displayed'
+        count += len(tags)
+    return [f'{len(frames)} frames after broken ones, {count} after a stop: whole and new']
+
+
+# ---- held up in the capture queue -------------------------------------------------------------------------
+
+def hold(limit):
+    """volet-cam is stopped with frames in its queue: (what came late, how many it counted late, all tags)."""
+    start(extra=f'age-limit-ms = {limit}\n')
+    reader = viewer()
+    wait_frames(reader, 3)
+    before, pid, missed = counted('late'), camera_pid(), without_buffer()
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        until(lambda: without_buffer() > missed, 60, 'the queue is full')
+        full = time.monotonic_ns()
+        time.sleep(HOLD)
+        ended = time.monotonic_ns()
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    wait_frames(reader, 4)
+    time.sleep(1.5)             # the figures are sent once a second
+    late = counted('late') - before
+    tags, _ = shown(reader.frames.whole[-40:])
+    frames = [f for f in reader.stop()[-40:] if f.tag]
+    return [f for f in frames if f.tag['time_ns'] < full and f.ended_ns > ended], late, tags
+
+
+def test_queue():
+    """Frames that wait in the capture queue: displayed old without a limit, dropped and counted with one"""
+    found, _, _ = steady(lambda: hold(15000), lambda result: result[0])
+    assert found, 'the fault did not bite'
+    worst = max((f.ended_ns - f.tag['time_ns']) / 1e9 for f in found)
+    held, late, tags = steady(lambda: hold(1000), lambda result: result[1] or result[0])
+    assert all(whole(t) for t in tags), tags
+    assert not held, f'{len(held)} old frames'
+    assert 1 <= late, 'no late frame was counted'
+    return [f'held {HOLD} s: without a limit {len(found)} old frame of {worst:.1f} s, with 1000 ms none, '
+            f'{late} dropped as late']
+
+
+CASES = [test_damaged_bites, test_damaged_held, test_next_bites, test_next_held,
+         # What freshness.py shows elsewhere in the way of a frame, at the board's expense of time.
+         *([test_queue] if SOAK or sys.argv[1:] else [])]
+
+if __name__ == '__main__':
+    wanted = sys.argv[1:]
+    failures = tap.run([t for t in CASES if not wanted or t.__name__ in wanted])
+    clear()
+    put('residue', 0)
+    stop()
+    sys.exit(1 if failures else 0)

@@ -1,0 +1,365 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""
+Slow viewers: one that reads nothing, one at 64 kbit/s, one that reads a byte a second. What
+they get is whole frames or none, what is kept for them is bounded, and another viewer's rate
+and delay stay as they are alone, measured in turns within one run. Relays that drop or wait
+where a viewer is slow, and a volet-rtsp that queues without end, show what each is worth. On
+this machine, with `test` cameras; run as root inside `tests/vm/enter`, with build/native and
+volet-rtsp-late made.
+"""
+import contextlib
+import os
+import pathlib
+import re
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import native                                                                   # noqa: E402
+import rtpjpeg                                                                  # noqa: E402
+import rtsp                                                                     # noqa: E402
+import tap                                                                      # noqa: E402
+
+SOAK = 'SOAK' in os.environ
+SIZE, NS = '640x480', 1000000000
+WINDOW = 6 if SOAK else 1.5         # seconds of one measurement
+ROUNDS = (10, 20) if SOAK else (3, 10)      # at least, and at most until it is within WITHIN
+WITHIN = 1.05
+# What fails: far over what a busy machine does to a median, far under what a relay that waits does.
+SLOWER, LATER = 0.8, 1.5
+# name: bytes at once, pause after them in s
+PACES = {'reads nothing': (0, 0), '64 kbit/s': (800, 0.1), 'a byte a second': (1, 1)}
+
+
+def client_of(it, camera='cam0', receive_buffer=4096):
+    return rtsp.Client(camera, 'bob', native.PASSWORDS['bob'], ('127.0.0.1', it.port), receive_buffer=receive_buffer)
+
+
+def slow_reader(client, pace):
+    piece, pause = PACES[pace]
+    reader = rtpjpeg.Reader(client, piece or 1, pause)
+    if not piece:
+        reader.hold.set()
+    return reader
+
+
+class Slow(threading.Thread):
+    """A slow viewer that comes again each time it is cut."""
+
+    def __init__(self, it, pace):
+        super().__init__()
+        self.it, self.pace = it, pace
+        self.stopping, self.plays = threading.Event(), threading.Event()
+        self.whole, self.error, self.cuts = [], None, 0
+        self.start()
+
+    def run(self):
+        while not self.stopping.is_set():
+            try:
+                client = client_of(self.it)
+                client.play()
+                reader = slow_reader(client, self.pace)
+                self.plays.set()
+                while not self.stopping.is_set() and not self.gone(client, reader):
+                    self.stopping.wait(0.1)
+                self.cuts += not self.stopping.is_set()
+                self.whole += reader.stop()
+            except ConnectionError:
+                pass
+            except AssertionError as error:
+                self.error = error
+                return
+
+    @staticmethod
+    def gone(client, reader):
+        """Who doesn't read doesn't notice: look at the state, 1 being established."""
+        return reader.ended or client.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != 1
+
+    def stop(self):
+        self.stopping.set()
+        self.join()
+        if self.error:
+            raise self.error
+        return self.whole
+
+
+class Watch:
+    """A player all the time; every displayed frame's time and age."""
+
+    def __init__(self, it):
+        self.frames = []
+        self.pipe = subprocess.Popen(
+            ['sh', '-c', f'ffmpeg -nostdin -v error {" ".join(native.QUICK)} -flags low_delay -rtsp_transport tcp '
+             f'-i {it.url("alice", "cam0")} -fps_mode passthrough -f rawvideo -pix_fmt gray - 2>{native.HOME}/ffmpeg | '
+             f'{native.TAGREAD} --test --size {SIZE} 2>/dev/null'], stdout=subprocess.PIPE, text=True)
+        self.reader = threading.Thread(target=self.read)
+        self.reader.start()
+        it.until(lambda: len(self.frames) > 10, 'the player shows frames')
+
+    def read(self):
+        for line in self.pipe.stdout:
+            found = re.search(r'time_ns=(\d+) .* age_ms=([\d.]+)', line)
+            assert found, line
+            self.frames.append((int(found[1]), float(found[2])))
+
+    def window(self):
+        """(frames a second, median delay in ms) of what was captured in the next WINDOW seconds."""
+        began = time.monotonic_ns()
+        time.sleep(WINDOW)
+        ended = time.monotonic_ns()
+        time.sleep(0.3)
+        times, ages = zip(*[f for f in self.frames if began < f[0] < ended] or [(0, 0)])
+        assert len(times) > 2, f'{len(times)} frames in {WINDOW} s'
+        return (len(times) - 1) / ((times[-1] - times[0]) / NS), statistics.median(ages)
+
+    def stop(self):
+        for comm in pathlib.Path('/proc').glob('[0-9]*/comm'):
+            with contextlib.suppress(OSError):
+                if comm.read_text().strip() == 'ffmpeg':
+                    os.kill(int(comm.parent.name), 15)
+        self.reader.join()
+        self.pipe.wait()
+
+
+def of_programs(name):
+    found = []
+    for comm in pathlib.Path('/proc').glob('[0-9]*/comm'):
+        with contextlib.suppress(OSError):
+            if comm.read_text().strip() == name:
+                found.append(int(comm.parent.name))
+    return found
+
+
+def anonymous_kib(pid):
+    return int(re.search(r'RssAnon:\s+(\d+)', pathlib.Path(f'/proc/{pid}/status').read_text())[1])
+
+
+def queued(port):
+    """Bytes in the kernel for the viewers of this port, the most for one."""
+    rows = [line.split() for line in pathlib.Path('/proc/net/tcp').read_text().splitlines()[1:]]
+    return max([int(row[4].split(':')[0], 16) for row in rows if row[1].endswith(f':{port:04X}')] or [0])
+
+
+# ---- the others ----------------------------------------------------------------------------------------
+
+def beside(it, watch):
+    """One window with all slow viewers there; what they got, and how often they were cut."""
+    slow = [Slow(it, pace) for pace in PACES]
+    for viewer in slow:
+        assert viewer.plays.wait(20), f'the viewer who {viewer.pace} did not play'
+    measured = watch.window()
+    whole = [f for viewer in slow for f in viewer.stop()]
+    it.until(lambda: len(of_programs('volet-rtsp')) == 1, 'the slow viewers are gone')
+    return measured, whole, sum(viewer.cuts for viewer in slow)
+
+
+def test_others_bites():
+    """A relay that writes to its viewers in turn: one who reads nothing stops the others"""
+    with native.Streamer({'cam0': native.test_camera(SIZE, 10)}) as it:
+        with relay(it, waits=True, paces=['reads nothing', None]) as (_, quick):
+            it.until(lambda: quick.frames.whole, 'the first frame')
+            count, still = 0, 0
+            end = time.monotonic() + 20
+            while still < 15 and time.monotonic() < end:
+                time.sleep(0.1)
+                still = still + 1 if len(quick.frames.whole) == count else 0
+                count = len(quick.frames.whole)
+    assert still == 15, f'the fault did not bite: {count} frames'
+    return [f'{count} frames, then none for 1.5 s']
+
+
+def test_others_held():
+    """Beside three slow viewers another one's rate and delay are what they are alone"""
+    rates, delays, more, whole, cuts = [], [], [], [], 0
+    alone = []
+    with native.Streamer({'cam0': native.test_camera(SIZE, 10)}) as it:
+        watch = Watch(it)
+        try:
+            for turn in range(ROUNDS[1]):
+                if turn % 2:
+                    rate, delay = watch.window()
+                    (their_rate, their_delay), got, cut = beside(it, watch)
+                else:
+                    (their_rate, their_delay), got, cut = beside(it, watch)
+                    rate, delay = watch.window()
+                alone.append((rate, delay))
+                rates.append(their_rate / rate)
+                delays.append(their_delay / delay)
+                more.append(their_delay - delay)
+                whole += got
+                cuts += cut
+                if turn + 1 >= ROUNDS[0] and statistics.median(delays) <= WITHIN and \
+                        statistics.median(rates) >= 1 / WITHIN:
+                    break
+        finally:
+            watch.stop()
+        rtpjpeg.read_tags(whole, native.TAGREAD, SIZE)
+    rate, delay = statistics.median(rates), statistics.median(delays)
+    notes = [f'{len(rates)} rounds of {WINDOW} s alone and {WINDOW} s beside: rate x {rate:.3f}, delay x {delay:.3f} '
+             f'(medians of ratios, {statistics.median(more):+.1f} ms); alone {statistics.median(a[0] for a in alone):.2f} frames/s, '
+             f'{statistics.median(a[1] for a in alone):.1f} ms to the displayed pixel (the player shows a '
+             f'frame when the next has come: 100 ms of it are that)',
+             f'the slow ones were cut {cuts} times and got {len(whole)} whole frames']
+    assert rate > SLOWER and delay < LATER, notes
+    assert all(f.tag and f.tag['camera'] == 0 for f in whole)
+    return notes
+
+
+# ---- whole frames --------------------------------------------------------------------------------------
+
+class Link:
+    """A relay's viewer, as rtpjpeg.Reader wants it."""
+
+    def __init__(self, sock):
+        self.socket, self.data = sock, b''
+
+    def close(self):
+        self.socket.close()
+
+
+def pair():
+    """A connection with little in between: (the relay's end, the viewer's)."""
+    with socket.create_server(('127.0.0.1', 0)) as listener:
+        theirs = socket.socket()
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        theirs.connect(listener.getsockname())
+        ours, _ = listener.accept()
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16384)
+    return ours, theirs
+
+
+def forward(client, ends, waits, stopping):
+    """Every packet to each; a viewer that is behind waits for the rest or misses packets."""
+    rests = [b''] * len(ends)
+    with contextlib.suppress(OSError):
+        while not stopping.is_set():
+            channel, packet = client.packet()
+            whole = b'$' + bytes([channel]) + len(packet).to_bytes(2, 'big') + packet
+            for i, end in enumerate(ends):
+                data = rests[i] or whole
+                while data:
+                    with contextlib.suppress(BlockingIOError):
+                        data = data[end.send(data, socket.MSG_DONTWAIT):]
+                        continue
+                    if not waits or stopping.is_set():
+                        break
+                    time.sleep(0.01)
+                rests[i] = b'' if data == whole else data
+
+
+@contextlib.contextmanager
+def relay(it, waits, paces):
+    """A stand-in between Volet and viewers of these paces (None: quick); yields their readers."""
+    client = client_of(it, receive_buffer=None)
+    client.play()
+    links, readers, stopping = [pair() for _ in paces], [], threading.Event()
+    thread = threading.Thread(target=forward, args=(client, [link[0] for link in links], waits, stopping))
+    thread.start()
+    try:
+        for (_, theirs), pace in zip(links, paces):
+            readers.append(slow_reader(Link(theirs), pace) if pace else rtpjpeg.Reader(Link(theirs)))
+        yield readers
+    finally:
+        stopping.set()
+        thread.join()
+        for ours, _ in links:
+            ours.close()
+        client.close()
+        for reader in readers:
+            reader.stopping.set()
+            reader.join()
+
+
+def test_whole_bites():
+    """A relay that drops packets where a viewer is slow: frames with holes"""
+    with native.Streamer({'cam0': native.test_camera(SIZE, 10)}) as it:
+        with relay(it, waits=False, paces=['64 kbit/s']) as (slow,):
+            end = time.monotonic() + 20
+            while not slow.error and time.monotonic() < end:
+                time.sleep(0.1)
+    assert slow.error, f'the fault did not bite: {len(slow.frames.whole)} whole frames'
+    return [f'after {len(slow.frames.whole)} whole frames: {slow.error}']
+
+
+def unlimited():
+    """A camera with much to send, and nobody cut for 15 s."""
+    return native.Streamer({'cam0': native.test_camera(SIZE, 30, **{'jpeg-quality': 95})}, 'age-limit-ms = 15000\n')
+
+
+def test_whole_held():
+    """A viewer at a fraction of the rate: whole frames, and others are left out"""
+    with unlimited() as it:
+        client = client_of(it)
+        client.play()
+        reader = rtpjpeg.Reader(client, 8000, 0.05)
+        end = time.monotonic() + 14         # the age limit
+        while len(reader.frames.whole) < (30 if SOAK else 12) and time.monotonic() < end:
+            time.sleep(0.1)
+        assert not reader.ended, it.text()[-2000:]
+        frames = reader.stop()
+        rtpjpeg.read_tags(frames, native.TAGREAD, SIZE)
+    numbers = [f.tag['seq'] for f in frames]
+    missing = numbers[-1] - numbers[0] + 1 - len(numbers)
+    assert len(frames) > 3 and missing > 3, f'{len(frames)} frames, {missing} left out'
+    assert all(a < b for a, b in zip(numbers, numbers[1:])), numbers
+    return [f'{len(frames)} frames, all whole, and {missing} left out']
+
+
+# ---- memory ---------------------------------------------------------------------------------------------
+
+def sessions_of(program):
+    """The session program from now on. The old one may run yet, so it is a new file."""
+    (native.PROGRAMS / 'volet-rtsp').unlink()
+    shutil.copy(native.BUILD / program, native.PROGRAMS / 'volet-rtsp')
+
+
+def growth(it, enough, at_least):
+    """
+    What a viewer that reads nothing costs, until its process has grown by `enough` KiB, but for
+    at least so many seconds and less than the age limit: (seconds, KiB of volet-rtsp, of
+    volet-cam, in the socket).
+    """
+    client = client_of(it)
+    client.play()
+    pid = of_programs('volet-rtsp')[0]
+    time.sleep(2)
+    before, camera = anonymous_kib(pid), anonymous_kib(of_programs('volet-cam')[0])
+    began = time.monotonic()
+    while (anonymous_kib(pid) < before + enough or time.monotonic() < began + at_least) and \
+            time.monotonic() < began + 11:
+        time.sleep(0.2)
+    after, camera = anonymous_kib(pid), anonymous_kib(of_programs('volet-cam')[0]) - camera
+    in_socket = queued(it.port) // 1024
+    client.close()
+    return time.monotonic() - began, after - before, camera, in_socket
+
+
+def test_memory():
+    """What is kept for a viewer that reads nothing: without end in a build that queues, else bounded"""
+    sessions_of('tests/attack/volet-rtsp-late')
+    with unlimited() as it:
+        bad_s, bad, _, _ = growth(it, 1500, 1)
+    sessions_of('userspace/volet-rtsp/volet-rtsp')
+    with unlimited() as it:
+        seconds, good, camera, in_socket = growth(it, 0, 11 if SOAK else bad_s)
+    assert bad > 1024, f'the fault did not bite: {bad} KiB'
+    assert good < 256 and camera < 256, f'volet-rtsp grew by {good} KiB, volet-cam by {camera} KiB'
+    assert in_socket <= 256, f'{in_socket} KiB in the socket'
+    return [f'{bad} KiB more in {bad_s:.1f} s where all is queued; {good} KiB here in {seconds:.1f} s, {camera} KiB in '
+            f'volet-cam, {in_socket} KiB in the socket']
+
+
+def main():
+    native.prepare()
+    tests = [test_others_bites, test_others_held, test_whole_bites, test_whole_held, test_memory]
+    return 1 if tap.run([t for t in tests if not sys.argv[1:] or t.__name__ in sys.argv[1:]]) else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
