@@ -19,7 +19,7 @@ help:
 	@echo '               DURATION=seconds to stop by itself (else Ctrl-C)'
 	@echo 'make check     every test; the last line is "N passed, N failed, N skipped"'
 	@echo '               ONLY="native operate:test_end" some parts of it, or some tests of a part'
-	@echo 'make soak      the attacks at their full length, about half an hour'
+	@echo 'make soak      the attacks at their full length, an hour or two'
 	@echo 'make vm        a shell on the board, with the drivers loaded and the tests in /volet'
 	@echo 'make build     build the modules and the programs for arm64 into build/'
 	@echo 'make modules   the kernel modules alone, for a kernel of yours:'

@@ -24,6 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "attempts.h"
 #include "protocol.h"
 
 #define MIB (1L << 20)
@@ -366,7 +367,10 @@ static const struct {
 	{ "ptrace", trace }, { "kill", signal_other }, { "vm-read", read_other },
 	{ "fork", fork_many }, { "burn", burn }, { "memory", take_private },
 	{ "shared-memory", take_shared }, { "stack-memory", take_stack },
-	{ "flood-control", flood_control }, { "flood-frames", flood_frames },
+	{ "steal-fd", attempt_steal }, { "socketpair", attempt_pair }, { "create", attempt_create },
+	{ "device", attempt_zero }, { "memfds", attempt_memfds },
+	{ "mapped-memfds", attempt_mapped_memfds }, { "large-memfd", attempt_large_memfd },
+	{ "flood-bus", attempt_flood_bus }, { "flood-control", flood_control }, { "flood-frames", flood_frames },
 };
 
 int evil_try(struct evil *evil, const char *name, long number, long *count)

@@ -3,6 +3,7 @@
 #include "evil.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -201,6 +202,39 @@ static void give(const struct evil *evil, const char *name)
 	answer_status(evil, to < 0 ? errno : send_message(to, "x", 1, fds, 4));
 }
 
+/* What a session is given: a memfd that it can only read, if `sealed`, and the way to write to it. */
+static void make_memory(struct evil *evil, const char *arguments)
+{
+	unsigned int sealed = 1;
+	size_t size = 0;
+
+	sscanf(arguments, "%zu %u", &size, &sealed);
+	evil->memfd = evil->viewer = memfd_create("evil", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	evil->size = size;
+	if (evil->memfd < 0 || ftruncate(evil->memfd, (off_t)size) < 0) {
+		answer_status(evil, errno);
+		return;
+	}
+	evil->map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, evil->memfd, 0);
+	if (evil->map == MAP_FAILED || fcntl(evil->memfd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0 ||
+	    (sealed && fcntl(evil->memfd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) < 0))
+		answer_status(evil, errno);
+	else
+		answer(evil, "ok");
+}
+
+static void poke(const struct evil *evil, const char *arguments)
+{
+	unsigned int byte;
+	size_t at = 0;
+	int start = 0;
+
+	sscanf(arguments, "%zu %n", &at, &start);
+	for (; at < evil->size && sscanf(arguments + start, "%2x", &byte) == 1; start += 2)
+		((unsigned char *)evil->map)[at++] = (unsigned char)byte;
+	answer(evil, "ok");
+}
+
 void evil_serve(struct evil *evil)
 {
 	static char line[LINE_MAX_BYTES];
@@ -216,6 +250,10 @@ void evil_serve(struct evil *evil)
 			recv_line(evil, line + 5);
 		else if (!strncmp(line, "try ", 4))
 			try_line(evil, line + 4);
+		else if (!strncmp(line, "memory ", 7))
+			make_memory(evil, line + 7);
+		else if (!strncmp(line, "poke ", 5))
+			poke(evil, line + 5);
 		else if (!strncmp(line, "give ", 5))
 			give(evil, line + 5);
 		else if (!strncmp(line, "drop ", 5))

@@ -11,8 +11,10 @@
  *   try NAME NUMBER          an attempt (attempts.c)    worked | errno N | worked N
  *   give NAME                hand every descriptor to an abstract socket  ok | errno N
  *   drop CHANNEL             close it                   ok
+ *   memory SIZE SEALED       memory as a volet-cam makes it, whose memfd `send` sends  ok | errno N
+ *   poke OFFSET HEX          write there                ok
  *
- * CHANNEL is 0 for the control channel, 1 for frames.
+ * CHANNEL is 0 for the control channel (of a volet-cam: the bus), 1 for frames.
  */
 #ifndef EVIL_H
 #define EVIL_H

@@ -26,10 +26,15 @@ BUILD = pathlib.Path(os.environ.get('VOLET_BUILD', '/src/build/native'))
 TAGREAD = BUILD / 'tests/tools/tagread'
 HOME = pathlib.Path('/tmp/native')
 PROGRAMS = HOME / 'programs'
+# Test builds (meson.options): grants to the wrong camera, with sessions that don't look or do;
+# a session's memory lent to the next.
+FAULTY, CROSSED, LOOSE = HOME / 'faulty', HOME / 'crossed', HOME / 'loose'
+FAULTS = pathlib.Path('/src/build/native-faulty')
 FORMATS = BUILD.with_name('formats') / 'userspace/volet-cam/volet-cam'  # with -Dtest-formats=true
 WITH_FORMATS = HOME / 'with-formats'
 PASSWORDS = {'alice': 'a-word-of-alice', 'bob': 'a-word-of-bob'}
-DAEMON_UID, CAM_GID = 60000, 60001
+DAEMON_UID, CAM_GID, SIGN_UID = 60000, 60001, 60990
+SESSION_UIDS = '61000-65095'
 # Otherwise ffmpeg waits for many frames, at one a second, to find out the rate.
 QUICK = ['-fflags', 'nobuffer', '-analyzeduration', '0', '-probesize', '32', '-fpsprobesize', '0']
 
@@ -40,37 +45,55 @@ def free_port():
 
 
 class Streamer:
-    """One streamer with these camera sections ({name: {key: value}}); alice sees the first, bob all."""
+    """
+    One streamer with these camera sections ({name: {key: value}}); alice sees the first, bob all,
+    or `viewers` ({name: (password, cameras)}) what they may. `programs`: of a test build. `extra`
+    are more lines of [volet], `each` of each viewer, `groups` more groups.
+    """
 
-    def __init__(self, cameras, extra='', groups='', programs=PROGRAMS, ready=None):
+    def __init__(self, cameras, extra='', viewers=None, programs=None, address='127.0.0.1',
+                 each='', groups='', ready=None):
+        self.programs = programs or PROGRAMS
         self.port, names = free_port(), list(cameras)
         run = pathlib.Path('/run/volet')
         run.mkdir(exist_ok=True)
         os.chown(run, DAEMON_UID, DAEMON_UID)
-        text = f'[volet]\nrtsp-port = {self.port}\nreport-s = 1\n{extra}'
+        text = f'[volet]\nrtsp-address = {address}\nrtsp-port = {self.port}\nreport-s = 1\n{extra}'
         for name, keys in cameras.items():
             text += f'\n[camera {name}]\n' + ''.join(f'{k} = {v}\n' for k, v in keys.items())
-        for viewer, password in PASSWORDS.items():
+        viewers = viewers or {'alice': (PASSWORDS['alice'], names[:1]), 'bob': (PASSWORDS['bob'], names)}
+        for viewer, (password, its) in viewers.items():
             ha1 = hashlib.md5(f'{viewer}:volet:{password}'.encode()).hexdigest()
-            its = names[:1] if viewer == 'alice' else names
-            text += f'\n[viewer {viewer}]\nha1 = {ha1}\ncameras = {";".join(its)}\n'
+            text += f'\n[viewer {viewer}]\nha1 = {ha1}\ncameras = {";".join(its)}\n{each}'
         config = run / 'volet.conf'
         config.write_text(text + groups)
         os.chown(config, DAEMON_UID, DAEMON_UID)
         config.chmod(0o600)
+        self.control = str(run / 'control.sock')
         self.log, self.figures = HOME / 'log', HOME / 'figures'
-        with self.log.open('w') as log, self.figures.open('w') as figures:
-            self.spawn = subprocess.Popen(
-                [PROGRAMS / 'volet-spawn', '--socket', '/run/volet/spawn.sock', '--daemon-uid', str(DAEMON_UID),
-                 '--session-uids', '61000-61999', '--cam-uids', '60900-60999', '--cam-gid', str(CAM_GID),
-                 '--programs', programs], stderr=log)
-            self.until(lambda: (run / 'spawn.sock').exists(), 'volet-spawn is up')
-            self.voletd = subprocess.Popen(
+        self.log.unlink(missing_ok=True)
+        self.figures.unlink(missing_ok=True)
+        self.spawn = self.start_spawn()
+        self.until(lambda: (run / 'spawn.sock').exists(), 'volet-spawn is up')
+        self.voletd = self.start_voletd()
+        self.wait_ready(names if ready is None else [])
+
+    def wait_ready(self, names):
+        self.until(lambda: self.text().count(': ready, ') == len(names), 'every camera is ready')
+
+    def start_spawn(self):
+        with self.log.open('a') as log:
+            return subprocess.Popen(
+                [self.programs / 'volet-spawn', '--socket', '/run/volet/spawn.sock', '--daemon-uid', str(DAEMON_UID),
+                 '--session-uids', SESSION_UIDS, '--cam-uids', '60900-60963', '--cam-gid', str(CAM_GID),
+                 '--sign-uid', str(SIGN_UID), '--programs', self.programs], stderr=log)
+
+    def start_voletd(self):
+        with self.log.open('a') as log, self.figures.open('a') as figures:
+            return subprocess.Popen(
                 ['setpriv', f'--reuid={DAEMON_UID}', f'--regid={DAEMON_UID}', '--clear-groups', '--no-new-privs',
-                 PROGRAMS / 'voletd', '--config', config, '--spawn', '/run/volet/spawn.sock'],
-                stderr=log, stdout=figures)
-        self.until(lambda: self.text().count(': ready, ') == (len(names) if ready is None else ready),
-                   'every camera is ready')
+                 self.programs / 'voletd', '--config', '/run/volet/volet.conf', '--spawn', '/run/volet/spawn.sock',
+                 '--control', '/run/volet/control.sock'], stderr=log, stdout=figures)
 
     def text(self):
         return self.log.read_text(errors='replace')
@@ -78,7 +101,8 @@ class Streamer:
     def until(self, condition, what, timeout=20):
         end = time.monotonic() + timeout
         while not condition():
-            assert time.monotonic() < end, f'{what}: not within {timeout} s; log:\n{self.text()[-3000:]}'
+            if time.monotonic() > end:
+                raise tap.TooSlow(f'{what}: not within {timeout} s; log:\n{self.text()[-3000:]}')
             time.sleep(0.05)
 
     def url(self, viewer, camera):
@@ -123,10 +147,11 @@ def test_camera(size, rate, **keys):
 
 
 def only_own(shown, camera, at_least):
-    assert len(shown) >= at_least, f'{len(shown)} frames displayed, {at_least} wanted'
     assert None not in shown, f'unreadable: {shown}'
-    assert {tag['camera'] for tag in shown} == {camera}, f'cameras {shown}'
+    assert {tag['camera'] for tag in shown} <= {camera}, f'cameras {shown}'
     assert all(a['seq'] < b['seq'] for a, b in zip(shown, shown[1:])), f'order {shown}'
+    if len(shown) < at_least:
+        raise tap.TooSlow(f'{len(shown)} frames displayed, {at_least} wanted')
 
 
 def test_two_cameras():
@@ -225,14 +250,24 @@ def test_own_h264_refused():
                        'codec = h264 and the camera\'s size, and no rate' in streamer.text(), 'it is said')
 
 
-def main():
+def prepare():
+    """The programs where volet-spawn takes them from, and those of the test builds that were made."""
     shutil.rmtree(HOME, ignore_errors=True)
-    PROGRAMS.mkdir(parents=True)
-    for name in 'volet-spawn', 'voletd', 'volet-cam', 'volet-rtsp', 'volet-tls', 'volet-sign':
-        shutil.copy(BUILD / 'userspace' / name / name, PROGRAMS)
+    for where, faulty in (PROGRAMS, ()), (FAULTY, ('voletd', 'volet-rtsp')), (CROSSED, ('voletd',)), \
+            (LOOSE, ('volet-cam',)):
+        where.mkdir(parents=True)
+        for name in 'volet-spawn', 'voletd', 'volet-cam', 'volet-rtsp', 'volet-tls', 'volet-sign', 'volet-udp':
+            build = FAULTS if name in faulty else BUILD
+            if build.exists():
+                shutil.copy(build / 'userspace' / name / name, where)
     shutil.copytree(PROGRAMS, WITH_FORMATS)
-    shutil.copy(FORMATS, WITH_FORMATS)
+    if FORMATS.exists():
+        shutil.copy(FORMATS, WITH_FORMATS)
     HOME.chmod(0o755)
+
+
+def main():
+    prepare()
     wanted = sys.argv[1:]
     tests = [test_two_cameras, test_small, test_no_camera, test_one_restarted, test_own_h264, test_own_h264_refused]
     return 1 if tap.run([t for t in tests if not wanted or t.__name__ in wanted]) else 0

@@ -313,6 +313,8 @@ static void answer_auth(struct fake_session *s, const struct volet_ctl_auth *aut
 
 static bool control_message(struct fake_session *s)
 {
+	const struct volet_ctl no_udp = { .type = VOLET_CTL_DENIED,
+					  .denied.why = VOLET_DENIED_TRANSPORT };
 	struct volet_ctl msg, nonce = { .type = VOLET_CTL_NONCE };
 	int fds[MSG_FDS_MAX];
 	unsigned int n;
@@ -330,6 +332,10 @@ static bool control_message(struct fake_session *s)
 		break;
 	case VOLET_CTL_AUTH:
 		answer_auth(s, &msg.auth);
+		break;
+	case VOLET_CTL_UDP:
+		g_assert_cmpuint(msg.udp.client_port, >=, 1024);
+		(void)msg_send(s->control, &no_udp, sizeof(no_udp), NULL, 0);
 		break;
 	case VOLET_CTL_SENT:
 		s->result.sent = msg.sent;

@@ -38,6 +38,7 @@ static const char whole[] =
 	"jpeg-quality = 60\n"
 	"slots = 3\n"
 	"slot-size-kib = 512\n"
+	"max-sessions = 7\n"
 	"[profile cam0/large]\n"
 	"[profile cam0/small]\n"
 	"codec = h264\n"
@@ -75,6 +76,7 @@ static void test_whole(void)
 	g_assert_cmpuint(camera->jpeg_quality, ==, 60);
 	g_assert_cmpuint(camera->slots, ==, 3);
 	g_assert_cmpuint(camera->slot_size_kib, ==, 512);
+	g_assert_cmpuint(camera->max_sessions, ==, 7);
 	camera = config->cameras->pdata[1];
 	g_assert_cmpstr(camera->name, ==, "cam1");
 	g_assert_cmpstr(camera->sensor, ==, "");
@@ -131,6 +133,25 @@ static void test_presets(void)
 	g_assert_cmpuint(config->rtsp_port, ==, 8554);
 	g_assert_cmpuint(config->age_limit_ms, ==, 2000);
 	g_assert_cmpuint(config->report_s, ==, 0);
+}
+
+/* RTP over UDP is asked for, and one viewer may be left out. */
+static void test_udp(void)
+{
+	static const char text[] = "[volet]\nudp = yes\n" CAMERA
+		"[viewer v]\nha1 = 00112233445566778899aabbccddeeff\ncameras = cam0\n"
+		"[viewer w]\nha1 = 00112233445566778899aabbccddeeff\ncameras = cam0\nudp = no\n";
+	g_autoptr(volet_config) without = config_parse("f", CAMERA, strlen(CAMERA), NULL);
+	g_autoptr(GError) error = NULL;
+	g_autoptr(volet_config) with = config_parse("f", text, strlen(text), &error);
+
+	g_assert_no_error(error);
+	g_assert_false(without->udp);
+	g_assert_true(with->udp);
+	g_assert_cmpuint(with->udp_first, ==, 50000);
+	g_assert_cmpuint(with->udp_last, ==, 50099);
+	g_assert_true(config_find_viewer(with, "v")->udp);
+	g_assert_false(config_find_viewer(with, "w")->udp);
 }
 
 static void test_camera_text(void)
@@ -194,6 +215,16 @@ static const struct bad {
 	{ "[volet]\nrtsps-port = 1\ncertificate = c\n" CAMERA, "[volet] certificate", "absolute path" },
 	{ "[volet]\ncertificate = /c\n" CAMERA, "[volet] certificate", "without rtsps-port" },
 	{ "[volet]\nrtsps-port = 8554\n" CAMERA, "[volet] rtsps-port", "the same as rtsp-port" },
+	{ "[volet]\nudp = on\n" CAMERA, "[volet] udp", "neither yes nor no" },
+	{ "[volet]\nudp-ports = 50000-50001\n" CAMERA, "[volet] udp-ports", "without udp = yes" },
+	{ "[volet]\nudp = yes\nudp-ports = 50000\n" CAMERA, "[volet] udp-ports", "FIRST-LAST" },
+	{ "[volet]\nudp = yes\nudp-ports = 50001-50008\n" CAMERA, "[volet] udp-ports", "FIRST even" },
+	{ "[volet]\nudp = yes\nudp-ports = 1022-1025\n" CAMERA, "[volet] udp-ports", "from 1024 on" },
+	{ "[volet]\nudp = yes\nudp-ports = 65534-65537\n" CAMERA, "[volet] udp-ports", "such as" },
+	{ "[volet]\nudp = yes\nudp-ports = 50000-50001 x\n" CAMERA, "[volet] udp-ports", "such as" },
+	{ "[volet]\nudp = yes\nudp-ports = 50009-50000\n" CAMERA, "[volet] udp-ports", "such as" },
+	{ CAMERA "[viewer v]\nha1 = 00112233445566778899aabbccddeeff\ncameras = cam0\nudp = yes\n", "[viewer v] udp",
+	  "without udp = yes in [volet]" },
 	{ "[volet]\nrtsp-port = 65536\n" CAMERA, "[volet] rtsp-port", "write rtsp-port" },
 	{ "[volet]\nrtsp-port = -1\n" CAMERA, "[volet] rtsp-port", "write rtsp-port" },
 	{ "[volet]\nrtsp-port = 8554x\n" CAMERA, "[volet] rtsp-port", "write rtsp-port" },
@@ -355,6 +386,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/config/whole", test_whole);
 	g_test_add_func("/config/profiles", test_profiles);
 	g_test_add_func("/config/presets", test_presets);
+	g_test_add_func("/config/udp", test_udp);
 	g_test_add_func("/config/camera-text", test_camera_text);
 	g_test_add_func("/config/camera-alone", test_camera_alone);
 	g_test_add_func("/config/test-camera", test_test_camera);

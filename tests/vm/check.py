@@ -93,9 +93,9 @@ tap() {
 UNITS = """tests=/usr/libexec/volet-tests
 for test in $tests/test-*; do
 	case $test in
-	# Natively only: real players (the end-to-end tests have them), a hundred sessions at once, encoders
-	# that are made up.
-	*/test-players | */test-rtsps | */test-end | */test-m2m) ;;
+	# Natively only: real players (the end-to-end tests have them), a hundred sessions at once, arithmetic,
+	# encoders that are made up.
+	*/test-players | */test-rtsps | */test-end | */test-exposure | */test-m2m) ;;
 	*/test-spawn) tap unit-test-spawn $test --tap /usr/libexec/volet/volet-spawn $tests/spawn-stub ;;
 	*) tap "unit-$(basename $test)" $test --tap ;;
 	esac
@@ -109,13 +109,16 @@ done
 """
 # Programs of tests/e2e: those that set the board up as they need it, then those that want two
 # cameras that see the street.
-ALONE = ['cam', 'sources', 'm2m']
+ALONE = ['cam', 'sources', 'exposure', 'm2m']
 STREET = """/volet/start-board 2 || exit 1
 /volet/play-scenes 2
 """
-STREAMER = ['operate', 'h264', 'nosignal', 'attack_session', 'attack_frames', 'guest', 'rtsps']
+STREAMER = ['operate', 'h264', 'nosignal', 'attack_session', 'attack_frames', 'board_crowd', 'guest', 'rtsps']
 AFTERWARDS = {'nosignal': '/volet/play-scenes 1	# its player ended with the camera\n'}
-PARTS = ['static', 'units', 'native', 'stream', 'board-units', 'selftests', *ALONE, *STREAMER]
+# The streamer on this machine, with test cameras: its function, then attacks on it.
+NATIVE = ['native', 'udp']
+ATTACKS = ['crowd', 'attack_cam', 'reuse', 'kill9']
+PARTS = ['static', 'units', *NATIVE, *ATTACKS, 'stream', 'board-units', 'selftests', *ALONE, *STREAMER]
 
 
 def program_of(part, only):
@@ -196,7 +199,7 @@ def parse(words):
         part, _, names = word.partition(':')
         if part not in PARTS:
             raise vm.Failed(f'ONLY: there is no part "{part}"; there are: {" ".join(PARTS)}')
-        if names and part not in ALONE + STREAMER + ['native']:
+        if names and part not in ALONE + STREAMER + ATTACKS + NATIVE:
             raise vm.Failed(f'ONLY: tests of "{part}" can\'t be chosen; write the part alone')
         only[part] = names.split(',') if names else []
     return only
@@ -210,6 +213,16 @@ def native_parts(tally, wanted):
     if wanted('units'):
         vm.say('building natively with sanitizers, and the unit tests')
         native_units(tally, vm.meson('sanitized', '-Db_sanitize=address,undefined', '-Db_lundef=false'))
+
+
+def attacks(tally, only, env=None):
+    """Those on this machine, with the test build that shows that they bite."""
+    vm.build_faulty()
+    for part in ATTACKS:
+        if not only or part in only:
+            vm.say(f'attacks on this machine: {part}')
+            tally.program(part, [sys.executable, '-B', f'/src/tests/e2e/{part}.py', *only.get(part, [])],
+                          6 * 3600 if env else 900, env=env)
 
 
 def board_parts(tally, only):
@@ -233,13 +246,17 @@ def main():
     only = parse(sys.argv[1:])
     vm.BUILD.mkdir(exist_ok=True)
     native_parts(tally, lambda part: not only or part in only)
-    if not only or {'native', 'stream'} & set(only):
+    if not only or {*NATIVE, 'stream', *ATTACKS} & set(only):
         vm.meson('native')
     if not only or 'native' in only:
-        vm.say('the streamer on this machine, with test cameras')
         vm.build_formats()
-        tally.program('native', [sys.executable, '-B', '/src/tests/e2e/native.py', *only.get('native', [])])
-    if not only or set(only) - {'static', 'units', 'native'}:
+    for part in NATIVE:
+        if not only or part in only:
+            vm.say(f'the streamer on this machine, with test cameras: {part}')
+            tally.program(part, [sys.executable, '-B', f'/src/tests/e2e/{part}.py', *only.get(part, [])])
+    if not only or set(ATTACKS) & set(only):
+        attacks(tally, only)
+    if not only or set(only) - {'static', 'units', *NATIVE, *ATTACKS}:
         board_parts(tally, only)
     vm.say('done')
     print(f'{tally.passed} passed, {tally.failed} failed, {tally.skipped} skipped', flush=True)

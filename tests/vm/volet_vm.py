@@ -181,6 +181,16 @@ def meson(name, *options, targets=()):
     return out
 
 
+def build_faulty():
+    """Natively, of the programs alone that have one: the faults of meson.options."""
+    out = BUILD / 'native-faulty'
+    if not (out / 'build.ninja').exists():
+        run(['meson', 'setup', out, SRC, '--prefix=/usr', '--sysconfdir=/etc', '--localstatedir=/var',
+             '-Dfault=cross,unchecked,loose'])
+    run(['ninja', '-C', out, *(f'userspace/{name}/{name}' for name in ('voletd', 'volet-cam', 'volet-rtsp'))],
+        log=BUILD / 'native-faulty.log')
+
+
 def build_arm64(name='arm64', *options, targets=()):
     return meson(name, '--cross-file', SRC / 'tests/vm/arm64.cross', *options, targets=targets)
 

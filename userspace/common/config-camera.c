@@ -52,7 +52,9 @@ static bool read_numbers(const struct config_reader *reader, const char *group,
 	    !config_number(reader, group, "rate", 1, 120, 10, &camera->rate, error) ||
 	    !config_number(reader, group, "slots", 2, VOLET_SLOTS_MAX, 4, &camera->slots, error) ||
 	    !config_number(reader, group, "slot-size-kib", 64, 16384, 1024, &camera->slot_size_kib,
-			   error))
+			   error) ||
+	    !config_number(reader, group, "max-sessions", 1, VOLET_SESSIONS_MAX, 32,
+			   &camera->max_sessions, error))
 		return false;
 	if (camera->slot_size_kib % 64 == 0)
 		return true;
@@ -67,7 +69,9 @@ struct volet_camera_config *config_read_camera(const struct config_reader *reade
 {
 	static const char *const known[] = {
 		"media", "links", "formats", "capture", "format", "size", "sensor", "controls",
-		"jpeg-quality", "slots", "slot-size-kib", "rate", NULL
+		"jpeg-quality", "slots", "slot-size-kib", "rate", "max-sessions",
+		"exposure", "exposure-target", "flicker-hz", "slowest-rate", "max-gain", "gain-model",
+		"white-balance", "isp", NULL
 	};
 	g_autoptr(volet_camera_config) camera = g_new0(struct volet_camera_config, 1);
 
@@ -104,6 +108,8 @@ struct volet_camera_config *config_read_camera(const struct config_reader *reade
 			    "no entity to set them on; write sensor = its entity name");
 		return NULL;
 	}
+	if (!config_read_light(reader, group, camera, error))
+		return NULL;
 	return g_steal_pointer(&camera);
 }
 
@@ -139,6 +145,7 @@ void config_camera_free(struct volet_camera_config *camera)
 	g_free(camera->format);
 	g_free(camera->sensor);
 	g_free(camera->controls);
+	g_free(camera->light.isp);
 	g_free(camera);
 }
 
@@ -160,6 +167,8 @@ char *config_camera_text(const struct volet_camera_config *camera)
 	g_key_file_set_integer(keys, group, "rate", (int)camera->rate);
 	g_key_file_set_integer(keys, group, "slots", (int)camera->slots);
 	g_key_file_set_integer(keys, group, "slot-size-kib", (int)camera->slot_size_kib);
+	config_light_text(keys, group, camera);
+	g_key_file_set_integer(keys, group, "max-sessions", (int)camera->max_sessions);
 	config_profiles_text(keys, camera);
 	return g_key_file_to_data(keys, NULL, NULL);
 }

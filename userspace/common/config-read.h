@@ -52,4 +52,9 @@ bool config_read_profiles(const struct config_reader *reader, char **groups,
 			  struct volet_camera_config *camera, GError **error);
 void config_profiles_text(GKeyFile *keys, const struct volet_camera_config *camera);
 
+/* config-light.c: exposure and white balance; what else the group says is in `camera` by then. */
+bool config_read_light(const struct config_reader *reader, const char *group,
+		       struct volet_camera_config *camera, GError **error);
+void config_light_text(GKeyFile *keys, const char *group, const struct volet_camera_config *camera);
+
 #endif

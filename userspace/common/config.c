@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -54,13 +55,61 @@ static bool read_ports(const struct config_reader *reader, const char *group,
 	return true;
 }
 
+static bool read_switch(const struct config_reader *reader, const char *group, const char *key,
+			bool preset, bool *value, GError **error)
+{
+	g_autofree char *text = config_string(reader, group, key, preset ? "yes" : "no", error);
+
+	if (!text)
+		return false;
+	*value = !strcmp(text, "yes");
+	if (*value || !strcmp(text, "no"))
+		return true;
+	config_fail(error, reader, group, key, "\"%s\" is neither yes nor no", text);
+	return false;
+}
+
+/* RTP over UDP, the weaker class: who wants it says so. */
+static bool read_udp(const struct config_reader *reader, const char *group,
+		     struct volet_config *config, GError **error)
+{
+	g_autofree char *range = NULL;
+	char *rest;
+
+	if (!read_switch(reader, group, "udp", false, &config->udp, error))
+		return false;
+	range = config_string(reader, group, "udp-ports", config->udp ? "50000-50099" : "", error);
+	if (!range)
+		return false;
+	if (!config->udp) {
+		if (!*range)
+			return true;
+		config_fail(error, reader, group, "udp-ports",
+			    "is of no use without udp = yes; set that, or remove this");
+		return false;
+	}
+	config->udp_first = (unsigned int)strtoul(range, &rest, 10);
+	config->udp_last = *rest == '-' ? (unsigned int)strtoul(rest + 1, &rest, 10) : 0;
+	if (*rest || strlen(range) > strlen("65535-65535") ||
+	    strspn(range, "0123456789-") != strlen(range) || config->udp_first < 1024 ||
+	    config->udp_last > 65535 || config->udp_last <= config->udp_first ||
+	    config->udp_first % 2 || config->udp_last % 2 == 0) {
+		config_fail(error, reader, group, "udp-ports",
+			    "\"%s\" is not FIRST-LAST, FIRST even and from 1024 on, LAST odd and above"
+			    " it; write such as 50000-50099, two ports for each viewer", range);
+		return false;
+	}
+	return true;
+}
+
 static bool read_daemon(const struct config_reader *reader, struct volet_config *config,
 			GError **error)
 {
 	static const char group[] = "volet";
 	static const char *const known[] = {
 		"rtsp-address", "rtsp-port", "rtsps-port", "certificate", "private-key", "age-limit-ms", "max-sessions", "max-unauthenticated",
-		"max-unauthenticated-per-source", "authentication-timeout-s", "report-s", NULL
+		"max-unauthenticated-per-source", "authentication-timeout-s", "report-s",
+		"udp", "udp-ports", NULL
 	};
 	unsigned char address[sizeof(struct in6_addr)];
 
@@ -77,11 +126,11 @@ static bool read_daemon(const struct config_reader *reader, struct volet_config 
 			    " 127.0.0.1 for this machine alone", config->rtsp_address);
 		return false;
 	}
-	return read_ports(reader, group, config, error) &&
+	return read_ports(reader, group, config, error) && read_udp(reader, group, config, error) &&
 	       config_number(reader, group, "age-limit-ms", 250, 15000, 2000, &config->age_limit_ms,
 			     error) &&
-	       config_number(reader, group, "max-sessions", 1, 256, 16, &config->max_sessions,
-			     error) &&
+	       config_number(reader, group, "max-sessions", 1, VOLET_SESSIONS_MAX, 16,
+			     &config->max_sessions, error) &&
 	       config_number(reader, group, "max-unauthenticated", 1, 256, 16,
 			     &config->max_unauthenticated, error) &&
 	       config_number(reader, group, "max-unauthenticated-per-source", 1, 256, 4,
@@ -140,7 +189,7 @@ static bool read_ha1(const struct config_reader *reader, const char *group,
 static bool read_viewer(const struct config_reader *reader, const char *group,
 			struct volet_config *config, GError **error)
 {
-	static const char *const known[] = { "ha1", "cameras", NULL };
+	static const char *const known[] = { "ha1", "cameras", "udp", NULL };
 	g_autoptr(volet_viewer_config) viewer = g_new0(struct volet_viewer_config, 1);
 	g_autofree char *list = NULL;
 	g_auto(GStrv) names = NULL;
@@ -149,8 +198,14 @@ static bool read_viewer(const struct config_reader *reader, const char *group,
 	viewer->cameras = g_ptr_array_new_with_free_func(g_free);
 	if (!config_name(reader, group, "viewer", viewer->name, error) ||
 	    !config_known_keys(reader, group, known, error) ||
-	    !read_ha1(reader, group, viewer, error))
+	    !read_ha1(reader, group, viewer, error) ||
+	    !read_switch(reader, group, "udp", config->udp, &viewer->udp, error))
 		return false;
+	if (viewer->udp && !config->udp) {
+		config_fail(error, reader, group, "udp",
+			    "is of no use without udp = yes in [volet]; set that, or remove this");
+		return false;
+	}
 	list = config_string(reader, group, "cameras", NULL, error);
 	if (!list)
 		return false;

@@ -11,9 +11,11 @@
 #define VOLET_CONFIG_H
 
 #include <glib.h>
+#include <stdbool.h>
 #include "protocol.h"
 
-#define VOLET_CAMERAS_MAX	32
+#define VOLET_CAMERAS_MAX	64
+#define VOLET_SESSIONS_MAX	2048	/* of all cameras together */
 #define VOLET_PROFILES_MAX	8	/* of a camera */
 
 /* What makes the frames of a profile. */
@@ -34,6 +36,30 @@ struct volet_profile_config {
 	unsigned int bitrate_kbit;	/* of H.264 */
 };
 
+enum volet_light_mode {
+	VOLET_LIGHT_POSSIBLE,		/* not said: automatic where the device can do it */
+	VOLET_LIGHT_AUTO,		/* automatic, or an error */
+	VOLET_LIGHT_FIXED
+};
+
+/* What gain a value of the sensor's gain control is; `unit` is the configuration's number. */
+enum volet_gain_model {
+	VOLET_GAIN_LINEAR,		/* value / unit */
+	VOLET_GAIN_INVERSE,		/* unit / (unit - value) */
+	VOLET_GAIN_DECIBEL		/* unit * value dB */
+};
+
+struct volet_light_config {
+	enum volet_light_mode exposure, white_balance;
+	unsigned int target_percent;	/* of white, in linear light */
+	unsigned int flicker_hz;	/* of the mains: 50, 60, or 0 */
+	unsigned int slowest_rate;	/* frames a second that the dark may slow down to; 0: none */
+	unsigned int max_gain;		/* in wholes */
+	enum volet_gain_model gain_model;
+	double gain_unit;		/* 0: the control's minimum is gain 1 */
+	char *isp;			/* entity name whose white balance is set */
+};
+
 /* Strings are never NULL; what the file doesn't give is empty. */
 struct volet_camera_config {
 	char name[VOLET_NAME_MAX];
@@ -46,9 +72,11 @@ struct volet_camera_config {
 	unsigned int rate;		/* frames a second of a test camera */
 	char *sensor;			/* entity name whose controls are set */
 	char *controls;			/* name=value, ';' between */
+	struct volet_light_config light;
 	unsigned int jpeg_quality;	/* 1..100 */
 	unsigned int slots;		/* 2..VOLET_SLOTS_MAX */
 	unsigned int slot_size_kib;	/* a multiple of 64, the largest page size there is */
+	unsigned int max_sessions;	/* of this camera; what its process may take follows from it */
 	GPtrArray *profiles;		/* struct volet_profile_config *, one at least; the first is preset */
 };
 
@@ -56,12 +84,15 @@ struct volet_viewer_config {
 	char name[VOLET_NAME_MAX];
 	char ha1[33];			/* lower-case hex */
 	GPtrArray *cameras;		/* names (char *), each of a configured camera */
+	bool udp;			/* RTP over UDP, where the configuration has it at all */
 };
 
 struct volet_config {
 	char *rtsp_address;
 	unsigned int rtsp_port, rtsps_port;	/* 0: no such port */
 	char *certificate, *private_key;	/* paths for volet-sign; empty without an rtsps_port */
+	bool udp;			/* RTP over UDP may be asked for */
+	unsigned int udp_first, udp_last;	/* ports for it: pairs, the first even, the last odd */
 	unsigned int age_limit_ms;
 	unsigned int max_sessions;
 	unsigned int max_unauthenticated, max_unauthenticated_per_source;

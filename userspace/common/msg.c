@@ -183,6 +183,7 @@ const char *volet_reason_text(unsigned int reason)
 		[VOLET_REASON_SHUTDOWN] = "shutting down",
 		[VOLET_REASON_INTERNAL] = "internal error",
 		[VOLET_REASON_TLS] = "no TLS handshake",
+		[VOLET_REASON_UDP] = "nobody at the viewer's UDP port",
 	};
 
 	return reason < VOLET_REASON_COUNT ? text[reason] : "unknown";

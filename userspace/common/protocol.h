@@ -15,6 +15,8 @@
  *   tls      volet-tls           <-> voletd      struct volet_tls
  *   signer   voletd              <-> volet-sign  struct volet_signer
  *   signature  volet-tls         <-> volet-sign  struct volet_signature
+ *   udp      volet-udp           <-> voletd      struct volet_udp
+ *   packets  a session program   <-> volet-udp   struct volet_packet
  *
  * Times are CLOCK_MONOTONIC nanoseconds. Descriptors travel by SCM_RIGHTS with the message
  * that names them, and belong to the receiver from then on.
@@ -56,6 +58,7 @@ enum volet_reason {
 	VOLET_REASON_SHUTDOWN,
 	VOLET_REASON_INTERNAL,
 	VOLET_REASON_TLS,		/* no TLS where it is due, or a handshake that failed */
+	VOLET_REASON_UDP,		/* the viewer's machine says that nobody is at the UDP port */
 	VOLET_REASON_COUNT
 };
 
@@ -72,11 +75,17 @@ enum volet_ctl_type {
 	VOLET_CTL_AUTH,
 	VOLET_CTL_SENT,			/* what was sent so far, once a second while granted; no answer */
 	VOLET_CTL_LEAVE,		/* the program is about to exit; .end.reason says why */
+	/*
+	 * Once: RTP over UDP to .udp.client_port. Answered by UDP_OPEN (one descriptor: packets)
+	 * or DENIED.
+	 */
+	VOLET_CTL_UDP,
 	/* voletd's answers */
 	VOLET_CTL_NONCE = 64,
 	VOLET_CTL_GRANTED,
 	VOLET_CTL_DENIED,
-	VOLET_CTL_END			/* stop now */
+	VOLET_CTL_END,			/* stop now */
+	VOLET_CTL_UDP_OPEN
 };
 
 enum volet_denied {
@@ -85,6 +94,7 @@ enum volet_denied {
 	VOLET_DENIED_NO_CAMERA,		/* camera or profile unknown, or not this viewer's: one answer */
 	VOLET_DENIED_CAMERA_DOWN,	/* known and allowed, but gives no pictures now */
 	VOLET_DENIED_LIMIT,		/* no more sessions */
+	VOLET_DENIED_TRANSPORT,		/* RTP over UDP: not switched on, not on this connection, no port */
 	VOLET_DENIED_COUNT
 };
 
@@ -122,6 +132,13 @@ struct volet_ctl_sent {
 	uint64_t last_age_ns;		/* capture to hand-over of the newest frame */
 };
 
+/* RTP's ports; RTCP's are the next ones up. Of the client's machine, which isn't asked for. */
+struct volet_ctl_udp {
+	uint16_t client_port;		/* even, from 1024 on */
+	uint16_t server_port;		/* in the answer */
+	uint32_t pad;
+};
+
 struct volet_ctl {
 	uint32_t type;			/* enum volet_ctl_type */
 	uint32_t pad;
@@ -132,6 +149,7 @@ struct volet_ctl {
 		struct { char nonce[VOLET_NONCE_MAX]; } nonce;
 		struct { uint32_t why; uint32_t tries_left; } denied;	/* enum volet_denied */
 		struct { uint32_t reason; } end;			/* enum volet_reason */
+		struct volet_ctl_udp udp;
 	};
 };
 
@@ -344,13 +362,51 @@ struct volet_signature {
 	uint8_t data[256];
 };
 
+/* ---- udp: volet-udp <-> voletd -------------------------------------------------------- */
+
+enum volet_udp_type {
+	/* voletd, once, two descriptors: the sockets of RTP and RTCP, connected to the viewer */
+	VOLET_UDP_START = 1,
+	/* of volet-udp */
+	VOLET_UDP_READY = 64,	/* it has shut itself in; only now its packets channel is given away */
+	VOLET_UDP_LEAVE		/* about to exit; .end.reason says why */
+};
+
+struct volet_udp {
+	uint32_t type;
+	uint32_t pad;
+	union {
+		struct { uint32_t reason; } end;	/* enum volet_reason */
+	};
+};
+
+/* ---- packets: session program <-> volet-udp ------------------------------------------- */
+
+enum volet_packet_type {
+	/* of the session program */
+	VOLET_PACKET_RTP = 1,
+	VOLET_PACKET_RTCP,
+	/* of volet-udp, once a second at most, without data: the viewer has sent a report */
+	VOLET_PACKET_HEARD = 64
+};
+
+#define VOLET_PACKET_MAX	1400	/* bytes: what fits into a datagram on any usual network */
+
+struct volet_packet {
+	uint32_t type;
+	uint32_t length;		/* of the data */
+	uint64_t expires_ns;		/* not sent after this time */
+	uint8_t data[VOLET_PACKET_MAX];
+};
+
 /* ---- spawn: voletd <-> volet-spawn --------------------------------------------------- */
 
 enum volet_program {
 	VOLET_PROGRAM_CAM = 1,	/* two descriptors: bus channel, configuration */
 	VOLET_PROGRAM_RTSP,	/* two descriptors: control channel, the viewer's socket */
 	VOLET_PROGRAM_TLS,	/* two descriptors: tls channel, the viewer's socket */
-	VOLET_PROGRAM_SIGN	/* two descriptors: signer channel, paths (sealed memfd) */
+	VOLET_PROGRAM_SIGN,	/* two descriptors: signer channel, paths (sealed memfd) */
+	VOLET_PROGRAM_UDP	/* two descriptors: udp channel, packets channel */
 };
 
 enum volet_spawn_type {

@@ -32,6 +32,7 @@ struct session {
 	struct volet_ctl_granted grant;
 	struct session_memory memory;
 	struct session_rules rules;
+	bool udp_asked;		/* and not yet answered */
 	bool need_key;		/* until a key frame comes, what comes can't be decoded */
 	uint64_t generation[VOLET_SLOTS_MAX];	/* of what is held */
 	struct volet_ctl_sent sent;
@@ -158,6 +159,32 @@ void session_authenticate(struct session *s, const struct volet_ctl_auth *auth)
 	ask(s, &msg, STAGE_AUTH);
 }
 
+void session_ask_udp(struct session *s, unsigned int client_port)
+{
+	struct volet_ctl msg = { .type = VOLET_CTL_UDP, .udp.client_port = (uint16_t)client_port };
+	int ret;
+
+	/* The deadline is the answer's: no frame has one now. */
+	if (s->stage != STAGE_GRANTED || s->udp_asked || s->rules.started_ns) {
+		session_end(s, VOLET_REASON_INTERNAL, "asked for UDP in stage %d", s->stage);
+		return;
+	}
+	ret = msg_send(s->control, &msg, sizeof(msg), NULL, 0);
+	if (ret < 0) {
+		session_end(s, VOLET_REASON_SHUTDOWN, "voletd is gone: %s", strerror(-ret));
+		return;
+	}
+	s->udp_asked = true;
+	set_deadline(s, SESSION_ANSWER_MS, answer_missing);
+}
+
+static void udp_answered(struct session *s, unsigned int server_port, int packets)
+{
+	s->udp_asked = false;
+	set_deadline(s, 0, NULL);
+	s->ops->udp(s->data, server_port, packets);
+}
+
 static gboolean report_sent(gpointer data)
 {
 	struct session *s = data;
@@ -228,8 +255,10 @@ static void control_message(struct session *s, const struct volet_ctl *msg,
 			    int fds[MSG_FDS_MAX], unsigned int n_fds)
 {
 	enum stage was = s->stage;
+	bool brings = (msg->type == VOLET_CTL_GRANTED && was == STAGE_AUTH) ||
+		      (msg->type == VOLET_CTL_UDP_OPEN && s->udp_asked);
 
-	if (n_fds != (msg->type == VOLET_CTL_GRANTED && was == STAGE_AUTH ? 1 : 0)) {
+	if (n_fds != (brings ? 1 : 0)) {
 		msg_close_fds(fds);
 		session_end(s, VOLET_REASON_PROTOCOL, "message %u of voletd with %u descriptors",
 			    msg->type, n_fds);
@@ -247,6 +276,10 @@ static void control_message(struct session *s, const struct volet_ctl *msg,
 		s->ops->denied(s->data, msg->denied.why, msg->denied.tries_left);
 	} else if (msg->type == VOLET_CTL_GRANTED && was == STAGE_AUTH) {
 		granted(s, &msg->granted, fds[0]);
+	} else if (msg->type == VOLET_CTL_UDP_OPEN && s->udp_asked) {
+		udp_answered(s, msg->udp.server_port, fds[0]);
+	} else if (msg->type == VOLET_CTL_DENIED && s->udp_asked) {
+		udp_answered(s, 0, -1);
 	} else {
 		session_end(s, VOLET_REASON_PROTOCOL, "message %u of voletd in stage %d",
 			    msg->type, was);

@@ -25,6 +25,8 @@ struct session_ops {
 	/* Granted, and the frame memory is mapped: START may be asked for. */
 	void (*granted)(void *data, const struct volet_ctl_granted *grant,
 			const struct volet_frame_memory *layout);
+	/* RTP over UDP: the channel for its packets, the callee's, or -1: denied. */
+	void (*udp)(void *data, unsigned int server_port, int packets);
 	/*
 	 * A frame that is this session's and fresh. The payload stays as it is until
 	 * session_release() of this slot and generation.
@@ -44,6 +46,9 @@ void session_free(struct session *session);
 /* Questions to voletd; one at a time, answered by a callback. */
 void session_ask_nonce(struct session *session);
 void session_authenticate(struct session *session, const struct volet_ctl_auth *auth);
+
+/* Once granted, and before the first START: RTP over UDP to this port and the next. */
+void session_ask_udp(struct session *session, unsigned int client_port);
 
 /* Frames captured from now on; none from now on. */
 void session_start(struct session *session);

@@ -14,6 +14,7 @@
 #include "camera.h"
 #include "error.h"
 #include "kernel.h"
+#include "rlimits.h"
 #include "msg.h"
 #include "sandbox.h"
 
@@ -90,7 +91,7 @@ int main(void)
 			  " names it");
 		return fail(config->name, error);
 	}
-	if (!camera_open(&cam, config, VOLET_FD_CONTROL, &error) ||
+	if (!camera_open(&cam, config, VOLET_FD_CONTROL, &error) || !limits_set(config, &error) ||
 	    !(camera_has_codecs(&cam) ? sandbox_enter_codecs : sandbox_enter)(&error)) {
 		status = fail(config->name, error);
 	} else {

@@ -18,11 +18,6 @@
 /* To wait for a device: the answer may be any time away, the peer's end is seen at once. */
 #define FOR_EVER_MS	G_MAXINT
 
-struct answer {
-	gint32 errnum;
-	char text[512];
-};
-
 static int open_node(struct media *media, const char *entity, const char *what, GError **error)
 {
 	g_autofree char *node = media_node(media, entity, error);
@@ -37,18 +32,34 @@ static int open_node(struct media *media, const char *entity, const char *what, 
 	return fd;
 }
 
-/* The node's descriptor, or -1 with an error. */
-static int open_device(const struct volet_camera_config *config, GError **error)
+/* What this process has open, for as long as the device is. */
+struct device {
+	int node;
+	struct sensor sensor;
+};
+
+static void close_device(struct device *dev)
+{
+	if (dev->node >= 0)
+		close(dev->node);
+	dev->node = -1;
+	sensor_close(&dev->sensor);
+}
+
+static gboolean open_device(const struct volet_camera_config *config, struct device *dev,
+			    struct sensor_light *light, GError **error)
 {
 	struct media *media = media_open(config->media, error);
-	int node = -1;
 
 	if (!media)
-		return -1;
-	if (setup_graph(media, config, error))
-		node = open_node(media, config->capture, "capture", error);
+		return FALSE;
+	if (setup_graph(media, config, error) &&
+	    sensor_open(&dev->sensor, media, config, light, error))
+		dev->node = open_node(media, config->capture, "capture", error);
 	media_close(media);
-	return node;
+	if (dev->node < 0)
+		sensor_close(&dev->sensor);
+	return dev->node >= 0;
 }
 
 /*
@@ -58,23 +69,31 @@ static int open_device(const struct volet_camera_config *config, GError **error)
  */
 static _Noreturn void serve(int sock, const struct volet_camera_config *config)
 {
-	int fds[MSG_FDS_MAX], kept = -1;
-	struct answer answer;
+	struct device dev = { .node = -1, .sensor = { .fd = -1, .isp = -1 } };
+	struct opener_question question;
+	struct opener_answer answer;
+	int fds[MSG_FDS_MAX];
 	unsigned int n_fds;
-	char again;
 
-	while (msg_recv_wait(sock, &again, 1, fds, &n_fds, FOR_EVER_MS) == 0 && n_fds == 0) {
+	while (msg_recv_wait(sock, &question, sizeof(question), fds, &n_fds, FOR_EVER_MS) == 0 &&
+	       n_fds == 0) {
+		gboolean opens = question.what == OPENER_OPEN;
 		g_autoptr(GError) error = NULL;
 
-		if (kept >= 0)
-			close(kept);
 		memset(&answer, 0, sizeof(answer));
-		kept = open_device(config, &error);
+		answer.what = question.what;
+		if (opens) {
+			close_device(&dev);
+			open_device(config, &dev, &answer.light, &error);
+		} else {
+			answer.values = question.values;
+			sensor_set(&dev.sensor, &answer.values, &error);
+		}
 		if (error) {
 			answer.errnum = error->code;
 			g_strlcpy(answer.text, error->message, sizeof(answer.text));
 		}
-		msg_send(sock, &answer, sizeof(answer), &kept, kept >= 0);
+		msg_send(sock, &answer, sizeof(answer), &dev.node, opens && dev.node >= 0);
 	}
 	_exit(0);
 }
@@ -123,29 +142,46 @@ void opener_stop(struct opener *opener)
 
 gboolean opener_ask(struct opener *opener)
 {
-	if (!opener->asked && msg_send(opener->sock, "a", 1, NULL, 0))
+	const struct opener_question question = { .what = OPENER_OPEN };
+
+	if (!opener->asked && msg_send(opener->sock, &question, sizeof(question), NULL, 0))
 		return FALSE;
 	opener->asked = TRUE;
 	return TRUE;
 }
 
-gboolean opener_answer(struct opener *opener, struct opened *opened, gboolean *have,
-		       int timeout_ms)
+gboolean opener_set(struct opener *opener, const struct sensor_values *values)
 {
-	struct answer answer;
+	const struct opener_question question = { .what = OPENER_SET, .values = *values };
+
+	if (opener->asked || opener->setting ||
+	    msg_send(opener->sock, &question, sizeof(question), NULL, 0))
+		return FALSE;
+	opener->setting = TRUE;
+	return TRUE;
+}
+
+gboolean opener_answer(struct opener *opener, struct opener_answer *answer, int *node,
+		       gboolean *have, int timeout_ms)
+{
 	int fds[MSG_FDS_MAX];
 	unsigned int n_fds;
-	int ret = msg_recv_wait(opener->sock, &answer, sizeof(answer), fds, &n_fds, timeout_ms);
+	int ret = msg_recv_wait(opener->sock, answer, sizeof(*answer), fds, &n_fds, timeout_ms);
 
 	*have = FALSE;
+	*node = -1;
 	if (ret == -ETIMEDOUT || ret == -EAGAIN)
 		return TRUE;
 	if (ret)
 		return FALSE;
 	*have = TRUE;
-	opener->asked = FALSE;
-	*opened = (struct opened){ .node = fds[0], .errnum = answer.errnum };
-	memcpy(opened->text, answer.text, sizeof(opened->text));
-	opened->text[sizeof(opened->text) - 1] = '\0';
+	*node = fds[0];
+	if (answer->what == OPENER_OPEN)
+		opener->asked = FALSE;
+	else
+		opener->setting = FALSE;
+	answer->text[sizeof(answer->text) - 1] = '\0';
+	answer->light.exposure_note[SENSOR_NOTE_MAX - 1] = '\0';
+	answer->light.balance_note[SENSOR_NOTE_MAX - 1] = '\0';
 	return TRUE;
 }

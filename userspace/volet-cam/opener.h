@@ -4,22 +4,38 @@
  * has to be set up again; but the process that holds frames has given up all files by then.
  * So a second process of the same camera, forked before the sandbox, does it when it is
  * asked: it finds the media device, sets it up as the configuration says, reads it back and
- * sends the node's descriptor. It gets no word but "again" and never sees a frame.
+ * sends the node's descriptor. It also sets the sensor's exposure, gain and white balance, for the
+ * reasons in sensor.h. It gets no word but "again" and those numbers, and never sees a frame.
  */
 #ifndef VOLET_CAM_OPENER_H
 #define VOLET_CAM_OPENER_H
 
 #include "config.h"
+#include "sensor.h"
 
 struct opener {
 	int sock;		/* readable when there is an answer */
-	gboolean asked;
+	gboolean asked;		/* to open */
+	gboolean setting;	/* asked to set */
 };
 
-struct opened {
-	int node;		/* the capture node, the receiver's */
-	int errnum;		/* when it failed: the error's code, and the text below */
+enum opener_what {
+	OPENER_OPEN = 1,
+	OPENER_SET
+};
+
+/* A question has `what` and `values`; an answer is to the oldest question. */
+struct opener_question {
+	guint32 what;		/* enum opener_what */
+	struct sensor_values values;
+};
+
+struct opener_answer {
+	guint32 what;		/* as asked */
+	gint32 errnum;		/* when it failed: the error's code, and the text below */
 	char text[512];
+	struct sensor_light light;	/* OPEN: what can be set */
+	struct sensor_values values;	/* SET: what was set */
 };
 
 /* Starts the process. `bus` is not for it. */
@@ -29,8 +45,14 @@ void opener_stop(struct opener *opener);
 
 /* Ask it to open the device. Both are FALSE when the process is gone. */
 gboolean opener_ask(struct opener *opener);
-/* `*have` is FALSE while there is no answer. Waits up to `timeout_ms` for it. */
-gboolean opener_answer(struct opener *opener, struct opened *opened, gboolean *have,
-		       int timeout_ms);
+/*
+ * `*have` is FALSE while there is no answer; `*node` is then the capture node, which is the
+ * receiver's, or -1 in the answer to anything else or with an error. Waits up to `timeout_ms`.
+ */
+gboolean opener_answer(struct opener *opener, struct opener_answer *answer, int *node,
+		       gboolean *have, int timeout_ms);
+
+/* Ask it to set the sensor, when it isn't at something already. FALSE when it isn't asked. */
+gboolean opener_set(struct opener *opener, const struct sensor_values *values);
 
 #endif

@@ -114,37 +114,48 @@ static void fail_with(struct source *s, const GError *error)
 }
 
 /* The opener has answered: take the device over, and see that its queue can be made. */
-static void take_over(struct source *s, const struct opened *opened)
+static void take_over(struct source *s, int node, const struct opener_answer *answer)
 {
 	const struct volet_camera_config *config = s->config;
 	struct capture_config capture = {
-		.camera = config->name, .node = opened->node, .entity = config->capture,
+		.camera = config->name, .node = node, .entity = config->capture,
 		.convert = &s->convert, .width = config->width, .height = config->height,
 		.udmabuf = s->udmabuf,
 	};
 	g_autoptr(GError) error = NULL;
 
-	if (opened->node < 0) {
-		fail(s, signal_of(opened->errnum), opened->text);
+	if (node < 0) {
+		fail(s, signal_of(answer->errnum), answer->text);
 		return;
 	}
+	light_opened(&s->light, &answer->light);
 	if (!capture_open(&s->capture, &capture, &error) || !capture_try(&s->capture, &error))
 		fail_with(s, error);
 	else if (!s->wanted)
 		set_signal(s, VOLET_SIGNAL_NONE, NULL);
 }
 
+/* The sensor was set, or couldn't be. What a closed device says any more is of no interest. */
+static void take_setting(struct source *s, const struct opener_answer *answer)
+{
+	if (!light_answer(&s->light, &answer->values, answer->errnum, answer->text) && is_open(s))
+		fail(s, signal_of(answer->errnum), answer->text);
+}
+
 static gboolean take_answer(struct source *s, int timeout_ms, GError **error)
 {
-	struct opened opened;
-	gboolean have;
+	struct opener_answer answer;
+	gboolean have = TRUE;
+	int node;
 
-	if (!s->opener.asked)
-		return TRUE;
-	if (!opener_answer(&s->opener, &opened, &have, timeout_ms))
-		return cam_error(error, 0, "the process that opens the device has ended");
-	if (have)
-		take_over(s, &opened);
+	while (have && (s->opener.asked || s->opener.setting)) {
+		if (!opener_answer(&s->opener, &answer, &node, &have, timeout_ms))
+			return cam_error(error, 0, "the process that opens the device has ended");
+		if (have && answer.what == OPENER_OPEN)
+			take_over(s, node, &answer);
+		else if (have)
+			take_setting(s, &answer);
+	}
 	return TRUE;
 }
 
@@ -174,6 +185,7 @@ static gboolean open_convert(struct source *s, GError **error)
 	if (convert_is_bayer(format))
 		cam_log(config->name, "raw Bayer: the colours are not balanced, and there is no "
 				      "gamma; use the node of an image processor where there is one");
+	light_init(&s->light, config, convert_is_bayer(format));
 	return convert_open(&s->convert, format, config->width, config->height, error);
 }
 
@@ -204,6 +216,7 @@ void source_close(struct source *s)
 	opener_stop(&s->opener);
 	nosignal_free(&s->picture);
 	testcam_free(&s->test);
+	light_free(&s->light);
 	testcoder_free(s->coder);
 	if (s->udmabuf >= 0)
 		close(s->udmabuf);
@@ -214,9 +227,9 @@ void source_close(struct source *s)
 
 void source_poll(const struct source *s, struct pollfd fds[SOURCE_FDS])
 {
-	gboolean device = s->streaming && !s->is_test;
+	gboolean device = s->streaming && !s->is_test, asked = s->opener.asked || s->opener.setting;
 
-	fds[0] = (struct pollfd){ .fd = s->opener.asked ? s->opener.sock : -1, .events = POLLIN };
+	fds[0] = (struct pollfd){ .fd = asked ? s->opener.sock : -1, .events = POLLIN };
 	fds[1] = (struct pollfd){ .fd = device ? s->capture.fd : -1, .events = POLLIN };
 }
 
@@ -254,6 +267,7 @@ static void start(struct source *s)
 		s->whole = s->capture.captured - s->capture.errors;
 		s->whole_errors = s->capture.errors;
 		s->streaming = TRUE;
+		light_start(&s->light);
 	} else {
 		fail_with(s, error);
 	}
@@ -277,6 +291,14 @@ static void check_silence(struct source *s)
 		fail(s, signal, text);
 }
 
+static void set_light(struct source *s)
+{
+	const struct sensor_values *values = is_open(s) ? light_wanted(&s->light) : NULL;
+
+	if (values && opener_set(&s->opener, values))
+		light_asked(&s->light);
+}
+
 gboolean source_run(struct source *s, gboolean wanted, GError **error)
 {
 	gboolean more = wanted && !s->wanted;
@@ -294,6 +316,7 @@ gboolean source_run(struct source *s, gboolean wanted, GError **error)
 	}
 	if (!s->is_test && !is_open(s) && capture_now() >= s->retry_ns && !ask(s, error))
 		return FALSE;
+	set_light(s);
 	if (wanted && !s->streaming && (s->is_test || is_open(s)))
 		start(s);
 	check_silence(s);
@@ -346,8 +369,11 @@ static gboolean take_device(struct source *s, guint64 age_limit_ns, struct captu
 	}
 	if (ret < 0)
 		fail_with(s, error);
-	if (ret > 0)
+	if (ret > 0) {
 		set_signal(s, VOLET_SIGNAL_LIVE, NULL);
+		light_frame(&s->light, frame);
+		set_light(s);
+	}
 	return ret > 0;
 }
 

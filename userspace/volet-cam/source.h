@@ -12,6 +12,7 @@
 
 #include "capture.h"
 #include "config.h"
+#include "light.h"
 #include "nosignal.h"
 #include "opener.h"
 #include "testcam.h"
@@ -24,6 +25,7 @@ struct source {
 	struct testcam test;
 	struct testcoder *coder;	/* of a test camera that codes, in test builds */
 	struct opener opener;
+	struct light light;		/* its exposure and white balance */
 	int udmabuf;			/* /dev/udmabuf, or -1 */
 	struct convert convert;
 	struct capture capture;		/* its fd is -1 while the device is not open */

@@ -10,23 +10,27 @@
 
 struct question {
 	struct viewer *viewer;
-	const struct volet_ctl_auth *auth;	/* NULL: ask for a nonce */
+	const struct volet_ctl_auth *auth;	/* NULL: ask for a nonce, ... */
+	unsigned int client_port;		/* ... or, when not 0, for RTP over UDP */
 };
 
 static gboolean ask_in_home(gpointer data)
 {
 	struct question *question = data;
 
-	if (question->auth)
+	if (question->client_port)
+		session_ask_udp(question->viewer->session, question->client_port);
+	else if (question->auth)
 		session_authenticate(question->viewer->session, question->auth);
 	else
 		session_ask_nonce(question->viewer->session);
 	return G_SOURCE_REMOVE;
 }
 
-static enum answer ask(struct viewer *v, const struct volet_ctl_auth *auth)
+static enum answer ask(struct viewer *v, const struct volet_ctl_auth *auth,
+		       unsigned int client_port)
 {
-	struct question question = { .viewer = v, .auth = auth };
+	struct question question = { .viewer = v, .auth = auth, .client_port = client_port };
 	struct desk *desk = &v->desk;
 	enum answer answer;
 
@@ -43,12 +47,17 @@ static enum answer ask(struct viewer *v, const struct volet_ctl_auth *auth)
 
 enum answer desk_ask_nonce(struct viewer *v)
 {
-	return ask(v, NULL);
+	return ask(v, NULL, 0);
 }
 
 enum answer desk_authenticate(struct viewer *v, const struct volet_ctl_auth *auth)
 {
-	return ask(v, auth);
+	return ask(v, auth, 0);
+}
+
+enum answer desk_ask_udp(struct viewer *v, unsigned int client_port)
+{
+	return ask(v, NULL, client_port);
 }
 
 static void answer_locked(struct desk *desk, enum answer answer)
@@ -87,5 +96,17 @@ void desk_granted(void *data, const struct volet_ctl_granted *grant,
 	v->desk.grant = *grant;
 	v->desk.layout = *layout;
 	answer_locked(&v->desk, ANSWER_GRANTED);
+	g_mutex_unlock(&v->desk.lock);
+}
+
+void desk_udp(void *data, unsigned int server_port, int packets)
+{
+	struct viewer *v = data;
+
+	g_mutex_lock(&v->desk.lock);
+	v->desk.denied = VOLET_DENIED_TRANSPORT;
+	v->desk.server_port = server_port;
+	v->desk.packets = packets;
+	answer_locked(&v->desk, packets < 0 ? ANSWER_DENIED : ANSWER_UDP);
 	g_mutex_unlock(&v->desk.lock);
 }

@@ -3,12 +3,14 @@
  * Every request's way to the server. GStreamer's server sees nothing as it came from the
  * network: a request is checked here, answered here where the server isn't needed, and else
  * made anew from the few headers that matter. So there is no HTTP tunnel, no RTSP 2.0, no
- * UDP, no ANNOUNCE or RECORD, no seek, and nobody unknown gets past its parser.
+ * UDP of its making, no ANNOUNCE or RECORD, no seek, and nobody unknown gets past its parser.
  */
 #include "viewer.h"
 
 #include <stdio.h>
 #include <string.h>
+
+#include "media.h"
 
 #define METHODS		"OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, TEARDOWN, GET_PARAMETER"
 #define BODY_MAX	4096	/* of a request; nobody needs one */
@@ -51,43 +53,6 @@ static const char *get_header(const GstRTSPMessage *request, GstRTSPHeaderField 
 	char *value = NULL;
 
 	return gst_rtsp_message_get_header(request, field, &value, i) == GST_RTSP_OK ? value : NULL;
-}
-
-/* One offer of a Transport header in the one form that the server gets to see, or NULL. */
-static char *tcp_offer(const char *offer)
-{
-	GstRTSPTransport *t = NULL;
-	char *found = NULL;
-
-	gst_rtsp_transport_new(&t);
-	if (gst_rtsp_transport_parse(offer, t) == GST_RTSP_OK && !t->mode_record &&
-	    t->trans == GST_RTSP_TRANS_RTP && t->profile == GST_RTSP_PROFILE_AVP &&
-	    t->lower_transport == GST_RTSP_LOWER_TRANS_TCP) {
-		if (t->interleaved.min >= 0 && t->interleaved.max == t->interleaved.min + 1 &&
-		    t->interleaved.max <= 255)
-			found = g_strdup_printf("RTP/AVP/TCP;unicast;interleaved=%d-%d",
-						t->interleaved.min, t->interleaved.max);
-		else
-			found = g_strdup("RTP/AVP/TCP;unicast");
-	}
-	gst_rtsp_transport_free(t);
-	return found;
-}
-
-/* The first offer that is TCP interleaved; NULL when there is none. */
-static char *tcp_transport(const GstRTSPMessage *request)
-{
-	char *found = NULL;
-	const char *value;
-	int i, j;
-
-	for (i = 0; !found && (value = get_header(request, GST_RTSP_HDR_TRANSPORT, i)); i++) {
-		g_auto(GStrv) offers = g_strsplit(value, ",", 8);
-
-		for (j = 0; !found && offers[j]; j++)
-			found = tcp_offer(g_strstrip(offers[j]));
-	}
-	return found;
 }
 
 /* Is the request's Session header the connection's own? */
@@ -172,7 +137,7 @@ static void bound_request(struct viewer *v, GstRTSPMessage *request, GstRTSPMeth
 		return;
 	}
 	if (method == GST_RTSP_SETUP) {
-		transport = tcp_transport(request);
+		transport = transport_choose(v, request);
 		if (!transport || is_playing(v)) {
 			gate_reply(v, transport ? GST_RTSP_STS_METHOD_NOT_VALID_IN_THIS_STATE :
 				   GST_RTSP_STS_UNSUPPORTED_TRANSPORT, request, NULL, NULL);
@@ -324,6 +289,8 @@ static gboolean send_messages(GstRTSPClient *client, GstRTSPMessage *messages, g
 				      g_object_unref);
 		g_source_attach(source, v->net);
 		g_source_unref(source);
+	} else {
+		transport_answer(v, messages);
 	}
 	return writer_send(v->writer, messages, n);
 }
@@ -345,6 +312,8 @@ static void set_up(GstRTSPClient *client G_GNUC_UNUSED, GstRTSPContext *context,
 	/* Not while it plays (see above): nobody is sending on the old one. */
 	g_set_object(&v->transport, context->trans);
 	writer_set_channel(v->writer, (unsigned int)t->interleaved.min);
+	if (v->talk.udp_client)
+		media_set_mtu(context->media, VOLET_PACKET_MAX);
 }
 
 static void set_playing(struct viewer *v, bool playing)

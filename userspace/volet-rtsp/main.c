@@ -20,7 +20,7 @@
 #include "viewer.h"
 
 #define TICK_MS		250
-#define IDLE_S		65		/* not playing and nothing heard */
+#define IDLE_S		65		/* nothing heard, and not playing or playing by UDP */
 #define STUCK_S		10		/* of a frame on its way in here: a fault of ours */
 #define SEND_BUFFER	(64 * 1024)	/* the less is in it, the less is late */
 
@@ -158,7 +158,8 @@ static gboolean tick(gpointer data)
 		return G_SOURCE_REMOVE;
 	}
 	g_mutex_lock(&v->lock);
-	silent = v->playing ? 0 : g_get_monotonic_time() - v->heard;
+	/* In the connection, bytes that aren't taken tell of a viewer who is gone; by UDP nothing does. */
+	silent = v->playing && !v->udp ? 0 : g_get_monotonic_time() - v->heard;
 	g_mutex_unlock(&v->lock);
 	if (silent > IDLE_S * G_USEC_PER_SEC) {
 		session_end(v->session, VOLET_REASON_CLIENT_GONE, "nothing heard for %d s", IDLE_S);
@@ -197,8 +198,8 @@ static void refuse(const char *why)
 int main(void)
 {
 	static const struct session_ops ops = {
-		.nonce = desk_nonce, .denied = desk_denied, .granted = granted, .frame = frame,
-		.ended = ended, .left = left,
+		.nonce = desk_nonce, .denied = desk_denied, .granted = granted, .udp = desk_udp,
+		.frame = frame, .ended = ended, .left = left,
 	};
 	struct viewer *v = g_new0(struct viewer, 1);
 	GstRTSPThread *thread;

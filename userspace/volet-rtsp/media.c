@@ -173,6 +173,14 @@ GstRTSPMediaFactory *media_factory_new(struct feeder *feeder)
 	return GST_RTSP_MEDIA_FACTORY(factory);
 }
 
+void media_set_mtu(GstRTSPMedia *media, unsigned int mtu)
+{
+	g_autoptr(GstElement) bin = gst_rtsp_media_get_element(media);
+	g_autoptr(GstElement) pay = gst_bin_get_by_name(GST_BIN(bin), "pay0");
+
+	g_object_set(pay, "mtu", mtu, NULL);
+}
+
 /* ---- thread pool -------------------------------------------------------------------- */
 
 #define VOLET_TYPE_POOL volet_pool_get_type()

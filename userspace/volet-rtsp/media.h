@@ -15,6 +15,9 @@ bool media_init(char why[SESSION_WHY_MAX]);
 /* Makes appsrc ! rtpjpegpay or rtph264pay, over TCP only, reset (not paused) whenever it isn't playing. */
 GstRTSPMediaFactory *media_factory_new(struct feeder *feeder);
 
+/* From the next frame on no packet is larger, in bytes. */
+void media_set_mtu(GstRTSPMedia *media, unsigned int mtu);
+
 /* A pool that has all media's messages handled by the loop of `thread`. */
 GstRTSPThreadPool *media_thread_pool_new(GstRTSPThread *thread);
 

@@ -20,7 +20,8 @@ enum answer {
 	ANSWER_NONE,
 	ANSWER_NONCE,
 	ANSWER_DENIED,
-	ANSWER_GRANTED
+	ANSWER_GRANTED,
+	ANSWER_UDP
 };
 
 /* A question of net to voletd, asked and answered by home. */
@@ -33,6 +34,8 @@ struct desk {
 	unsigned int tries_left;
 	struct volet_ctl_granted grant;
 	struct volet_frame_memory layout;
+	unsigned int server_port;
+	int packets;
 };
 
 /* What net knows of the conversation; nobody else touches it. */
@@ -42,7 +45,8 @@ struct talk {
 	char viewer[VOLET_NAME_MAX], camera[VOLET_NAME_MAX];
 	char profile[VOLET_NAME_MAX];	/* as the URL has it: "" is the camera's first */
 	char *session;			/* RTSP's session id, after SETUP */
-	bool torn_down;
+	unsigned int udp_client, udp_server;	/* ports of RTP over UDP; 0: none was asked for */
+	bool udp_denied, torn_down;
 };
 
 struct viewer {
@@ -62,7 +66,8 @@ struct viewer {
 	GMutex lock;			/* of what follows */
 	char *pending_cseq;		/* of a request that net is working on */
 	bool playing;
-	gint64 heard;			/* monotonic time of the newest request */
+	bool udp;			/* RTP goes by UDP: only requests and reports tell of the viewer */
+	gint64 heard;			/* monotonic time of the newest request or report */
 	enum volet_reason end_reason;	/* of viewer_end() */
 	const char *end_why;
 };
@@ -76,10 +81,12 @@ void viewer_end(struct viewer *viewer, enum volet_reason reason, const char *why
 /* desk.c: for net, these wait; for home, session_ops. */
 enum answer desk_ask_nonce(struct viewer *viewer);
 enum answer desk_authenticate(struct viewer *viewer, const struct volet_ctl_auth *auth);
+enum answer desk_ask_udp(struct viewer *viewer, unsigned int client_port);
 void desk_nonce(void *viewer, const char *nonce);
 void desk_denied(void *viewer, enum volet_denied why, unsigned int tries_left);
 void desk_granted(void *viewer, const struct volet_ctl_granted *grant,
 		  const struct volet_frame_memory *layout);
+void desk_udp(void *viewer, unsigned int server_port, int packets);
 
 /*
  * auth.c: is this request one of a viewer who may see `camera` (NULL: the URL names none) as
@@ -92,6 +99,17 @@ bool auth_request(struct viewer *viewer, GstRTSPMessage *request, const char *me
 bool gate_open(struct viewer *viewer, char why[SESSION_WHY_MAX]);
 void gate_reply(struct viewer *viewer, GstRTSPStatusCode code, GstRTSPMessage *request,
 		const char *header, const char *value);
+/* transport.c: where RTP goes. */
+
+/*
+ * The first offer of a SETUP that is spoken here, in the one form that the server gets to see
+ * (for RTP over UDP too: voletd has agreed, and volet-udp is there). NULL when there is none.
+ */
+char *transport_choose(struct viewer *viewer, const GstRTSPMessage *request);
+
+/* In the server's answer to SETUP: what was really agreed on. */
+void transport_answer(const struct viewer *viewer, GstRTSPMessage *answer);
+
 /* home: a request that net still works on, answered 503 because there is no picture. */
 void gate_no_picture(struct viewer *viewer);
 

@@ -2,7 +2,10 @@
 /* What goes to the viewer's socket; see writer.h. */
 #include "writer.h"
 
+#include <glib-unix.h>
 #include <sys/ioctl.h>
+
+#include "packets.h"
 
 #define MARKS 32
 
@@ -26,6 +29,10 @@ struct writer {
 	uint64_t written;	/* bytes of whole frames handed to the kernel */
 	struct mark marks[MARKS];
 	unsigned int n_marks;
+	struct packets *packets;	/* RTP over UDP; NULL: in the connection */
+	int packets_channel;
+	GMainContext *net;
+	bool room_awaited;	/* a source in `net` waits until the channel takes packets again */
 };
 
 struct writer *writer_new(int socket, GstRTSPWatch *watch, struct feeder *feeder)
@@ -129,14 +136,121 @@ static bool send_part(struct writer *w, GstRTSPMessage *messages, unsigned int n
 	return true;
 }
 
-bool writer_send(struct writer *w, GstRTSPMessage *messages, unsigned int n)
+/* ---- RTP over UDP ------------------------------------------------------------------- */
+
+void writer_set_udp(struct writer *w, int packets, GMainContext *net)
 {
-	guint8 channel;
-	bool ok;
+	g_mutex_lock(&w->lock);
+	w->packets = packets_new(packets);
+	w->packets_channel = packets;
+	w->net = net;
+	g_mutex_unlock(&w->lock);
+}
+
+static uint64_t expires(const struct writer *w)
+{
+	return w->queued.captured_ns + w->age_limit_ns;
+}
+
+/* Call with the lock: the rest of the frame on its way is not worth sending. */
+static void give_up(struct writer *w)
+{
+	packets_drop(w->packets);
+	w->queued_id = 0;
+	w->sending = false;
+	feeder_done(w->feeder, w->queued.generation, 0);
+}
+
+/* Call with the lock. `queued_id` says here only that something waits. */
+static void flush_udp(struct writer *w)
+{
+	if (!w->queued_id)
+		return;
+	if (session_now_ns() > expires(w)) {
+		give_up(w);
+	} else if (packets_flush(w->packets)) {
+		w->queued_id = 0;
+		if (w->whole)
+			feeder_done(w->feeder, w->queued.generation, w->queued_bytes);
+	}
+}
+
+/* net: the channel has room again, or nobody is at its other end. */
+static gboolean room(gint fd G_GNUC_UNUSED, GIOCondition condition G_GNUC_UNUSED, gpointer data)
+{
+	struct writer *w = data;
+	bool more;
 
 	g_mutex_lock(&w->lock);
-	if (gst_rtsp_message_get_type(messages) == GST_RTSP_MESSAGE_DATA &&
-	    gst_rtsp_message_parse_data(messages, &channel) == GST_RTSP_OK && channel == w->channel)
+	flush_udp(w);
+	more = w->room_awaited = w->queued_id != 0;
+	g_mutex_unlock(&w->lock);
+	return more ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
+}
+
+/* Call with the lock. */
+static void await_room(struct writer *w)
+{
+	GSource *source = g_unix_fd_source_new(w->packets_channel, G_IO_OUT);
+
+	w->room_awaited = true;
+	g_source_set_callback(source, G_SOURCE_FUNC(room), w, NULL);
+	g_source_attach(source, w->net);
+	g_source_unref(source);
+}
+
+/* Call with the lock. Like send_part(): a part of one frame, or of none. */
+static void send_part_udp(struct writer *w, GstRTSPMessage *messages, unsigned int n)
+{
+	struct volet_frame_stamp stamp;
+	unsigned int i;
+
+	if (!feeder_current(w->feeder, &stamp))
+		return;
+	if (w->frame != stamp.generation)
+		w->sending = begin_frame(w, &stamp);
+	w->whole = ends_frame(messages, n);
+	if (!w->sending) {
+		if (w->whole)
+			feeder_done(w->feeder, stamp.generation, 0);
+		return;
+	}
+	for (i = 0; i < n; i++) {
+		if (!packets_put(w->packets, VOLET_PACKET_RTP, messages[i].body_buffer, expires(w))) {
+			give_up(w);
+			return;
+		}
+	}
+	w->queued_bytes += data_bytes(messages, n);
+	w->queued_id = 1;
+	flush_udp(w);
+	if (w->queued_id && !w->room_awaited)
+		await_room(w);
+}
+
+/* Call with the lock: RTP or RTCP, which for the server go in the connection. */
+static void send_udp(struct writer *w, guint8 channel, GstRTSPMessage *messages, unsigned int n)
+{
+	if (channel == w->channel)
+		send_part_udp(w, messages, n);
+	else if (!w->queued_id)
+		packets_put(w->packets, VOLET_PACKET_RTCP, messages[0].body_buffer,
+			    session_now_ns() + w->age_limit_ns);
+}
+
+/* ---- both --------------------------------------------------------------------------- */
+
+bool writer_send(struct writer *w, GstRTSPMessage *messages, unsigned int n)
+{
+	bool ok = true, data;
+	guint8 channel;
+
+	g_mutex_lock(&w->lock);
+	data = gst_rtsp_message_get_type(messages) == GST_RTSP_MESSAGE_DATA &&
+	       gst_rtsp_message_parse_data(messages, &channel) == GST_RTSP_OK;
+	if (data && w->packets)
+		send_udp(w, channel, messages, n);
+	else if (data && channel == w->channel)
 		ok = send_part(w, messages, n);
 	else
 		ok = gst_rtsp_watch_send_messages(w->watch, messages, n, NULL) == GST_RTSP_OK;
@@ -162,7 +276,10 @@ bool writer_is_late(struct writer *w, uint64_t *age_ns)
 	bool late;
 
 	g_mutex_lock(&w->lock);
-	if (w->queued_id) {
+	if (w->packets) {
+		/* What waits too long is dropped, and the viewer told nothing. */
+		flush_udp(w);
+	} else if (w->queued_id) {
 		captured_ns = w->queued.captured_ns;
 	} else if (ioctl(w->socket, TIOCOUTQ, &unacknowledged) == 0) {
 		unsigned int i, gone = 0;

@@ -20,13 +20,23 @@ static void limit(int resource, rlim_t value)
 		spawn_die("setrlimit: %m");
 }
 
+/* At most so much: where this process may have less itself, that. */
+static void limit_to(int resource, rlim_t value)
+{
+	struct rlimit limits;
+
+	if (getrlimit(resource, &limits) < 0)
+		spawn_die("getrlimit: %m");
+	limit(resource, limits.rlim_max < value ? limits.rlim_max : value);
+}
+
 static void set_limits(uint32_t program)
 {
 	limit(RLIMIT_CORE, 0);
 	limit(RLIMIT_NPROC, 32);	/* threads count; gst-rtsp-server has 8, an encoder a few */
 	if (program == VOLET_PROGRAM_CAM) {
-		/* Three for each session, and the capture ring. Its memfds need a file size. */
-		limit(RLIMIT_NOFILE, 1024);
+		/* It limits itself further once it knows its camera: volet-cam/rlimits.c. */
+		limit_to(RLIMIT_NOFILE, 8192);
 	} else {
 		limit(RLIMIT_NOFILE, 64);
 		/* volet-sign puts the certificate into a memfd; the others make no file. */

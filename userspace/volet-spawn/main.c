@@ -18,7 +18,8 @@
 #include "msg.h"
 #include "notify.h"
 
-#define CHILDREN_MAX 1200	/* what voletd can ask for at most, and some that are dying */
+/* What voletd can ask for at most (cameras, sessions with TLS, connections), and some that are dying. */
+#define CHILDREN_MAX 6144
 
 /* A slot is free when pid is 0; id is 0 once its voletd is gone. */
 struct child {
@@ -31,6 +32,7 @@ static struct spawn_options options;
 static struct uids session_uids;
 static struct child children[CHILDREN_MAX];
 static int peer = -1;
+static pid_t log_writer;	/* 0: there is none */
 
 static int64_t now_ns(void)
 {
@@ -98,7 +100,8 @@ static bool cam_uid_alive(uid_t uid)
 /* One connection's, with a uid of that connection alone. */
 static bool is_session(uint32_t program)
 {
-	return program == VOLET_PROGRAM_RTSP || program == VOLET_PROGRAM_TLS;
+	return program == VOLET_PROGRAM_RTSP || program == VOLET_PROGRAM_TLS ||
+	       program == VOLET_PROGRAM_UDP;
 }
 
 /* 0 when no uid can be given to this program now. */
@@ -183,13 +186,16 @@ static void serve_peer(void)
 	msg_close_fds(fds);
 }
 
-static void reap(void)
+/* False when it can't go on: everyone who writes a line would die of it. */
+static bool reap(void)
 {
 	unsigned int i;
 	int status;
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid == log_writer)
+			return false;
 		for (i = 0; i < CHILDREN_MAX && children[i].pid != pid; i++)
 			;
 		if (i == CHILDREN_MAX)
@@ -199,6 +205,7 @@ static void reap(void)
 			answer(VOLET_SPAWN_EXITED, &children[i], status);
 		memset(&children[i], 0, sizeof(children[i]));
 	}
+	return true;
 }
 
 static void accept_peer(int listener)
@@ -241,7 +248,7 @@ int main(int argc, char **argv)
 	session_uids.first = options.session_first;
 	session_uids.count = options.session_count;
 	listener = spawn_listen(&options);
-	spawn_drop();
+	log_writer = spawn_drop();
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
 	sigaddset(&set, SIGTERM);
@@ -266,7 +273,10 @@ int main(int argc, char **argv)
 				return EXIT_SUCCESS;
 			}
 		}
-		reap();
+		if (!reap()) {
+			drop_peer(NULL);
+			return EXIT_FAILURE;
+		}
 		if (fds[2].revents && peer >= 0)
 			serve_peer();
 		if (fds[1].revents)

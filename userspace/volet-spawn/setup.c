@@ -143,6 +143,7 @@ void spawn_options_read(struct spawn_options *options, int argc, char **argv)
 	find_program(options, VOLET_PROGRAM_RTSP, programs, "volet-rtsp");
 	find_program(options, VOLET_PROGRAM_TLS, programs, "volet-tls");
 	find_program(options, VOLET_PROGRAM_SIGN, programs, "volet-sign");
+	find_program(options, VOLET_PROGRAM_UDP, programs, "volet-udp");
 }
 
 int spawn_listen(const struct spawn_options *options)
@@ -169,7 +170,7 @@ int spawn_listen(const struct spawn_options *options)
  * holds a file open can rewrite it. So where the log is a file, a process that can do
  * nothing else stands between.
  */
-static void log_through_pipe(void)
+static pid_t log_through_pipe(void)
 {
 	struct stat st;
 	char text[4096];
@@ -178,13 +179,14 @@ static void log_through_pipe(void)
 	pid_t pid;
 
 	if (fstat(2, &st) < 0 || !S_ISREG(st.st_mode))
-		return;
+		return 0;
 	pid = pipe(fds) < 0 ? -1 : fork();
 	if (pid < 0)
 		spawn_die("log: %m");
 	if (pid == 0) {
 		close(1);
-		if (dup2(fds[0], 0) < 0 || close_range(3, ~0U, 0) < 0 ||
+		/* A name of its own: it starts nothing. */
+		if (prctl(PR_SET_NAME, "volet-log") < 0 || dup2(fds[0], 0) < 0 || close_range(3, ~0U, 0) < 0 ||
 		    setgroups(0, NULL) < 0 || setresgid(65534, 65534, 65534) < 0 ||
 		    setresuid(65534, 65534, 65534) < 0)
 			spawn_die("log: %m");
@@ -195,15 +197,16 @@ static void log_through_pipe(void)
 	dup2(fds[1], 2);
 	close(fds[0]);
 	close(fds[1]);
+	return pid;
 }
 
-void spawn_drop(void)
+pid_t spawn_drop(void)
 {
 	static const cap_value_t kept[] = { CAP_SETUID, CAP_SETGID, CAP_KILL };
+	pid_t log = log_through_pipe();
 	cap_t caps = cap_init();
 	cap_value_t cap;
 
-	log_through_pipe();
 	for (cap = 0; cap_drop_bound(cap) == 0; cap++)
 		;
 	if (!caps || cap < CAP_SETUID || cap_reset_ambient() < 0 ||
@@ -213,4 +216,5 @@ void spawn_drop(void)
 	cap_free(caps);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0) < 0)
 		spawn_die("prctl: %m");
+	return log;
 }

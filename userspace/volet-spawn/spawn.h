@@ -20,7 +20,7 @@ struct spawn_options {
 	uid_t session_first;
 	unsigned int session_count;
 	uid_t sign_uid;		/* 0: none, and no volet-sign */
-	char path[VOLET_PROGRAM_SIGN + 1][256];	/* by enum volet_program */
+	char path[VOLET_PROGRAM_UDP + 1][256];	/* by enum volet_program */
 };
 
 /* Read the command line and check the programs; says what is wrong and exits on bad input. */
@@ -31,9 +31,10 @@ int spawn_listen(const struct spawn_options *options);
 
 /*
  * Give up all but the right to change uid and gid and to kill. Also sees to it that the
- * log isn't a file: a session that could write to one could rewrite it.
+ * log isn't a file: a session that could write to one could rewrite it. Returns the process
+ * that writes it instead, without which nothing can go on, or 0 when there is none.
  */
-void spawn_drop(void);
+pid_t spawn_drop(void);
 
 /* In the child: become the program, with `fds` as its descriptors. Doesn't return. */
 _Noreturn void child_run(const struct spawn_options *options, uint32_t program, uid_t uid,

@@ -21,7 +21,8 @@
 #define STABLE_NS	(10 * 1000000000LL)	/* ready so long: another failure is a new one */
 #define START_MS	30000			/* to set up a device */
 #define SILENT_MS	15000			/* figures come once a second */
-#define MESSAGES_MAX	600			/* in a second: two for each of 256 sessions, and its own */
+#define MESSAGES_MAX	600			/* in a second; or, when that is more: */
+#define MESSAGES_OWN	88			/* its own, and two for each session that there may be */
 
 static gboolean on_restart(gpointer data)
 {
@@ -128,8 +129,9 @@ static const char *take_session(struct camera *camera, const struct volet_bus *m
 	    report->last_captured_ns, report->bytes, report->lost,
 	    volet_reason_text(report->ended));
 	session = session_find(camera->daemon, &report->session);
+	/* The program's LEAVE may be on its way, sent before it closed the frames channel. */
 	if (session && session->camera == camera)
-		session_end(session, MIN(report->ended, VOLET_REASON_INTERNAL));
+		session_gone(session, MIN(report->ended, VOLET_REASON_INTERNAL));
 	return NULL;
 }
 
@@ -177,7 +179,8 @@ static bool too_many(struct camera *camera)
 		camera->second_ns = now;
 		camera->messages = 0;
 	}
-	return ++camera->messages > MESSAGES_MAX;
+	return ++camera->messages >
+	       MAX(MESSAGES_MAX, MESSAGES_OWN + 2 * camera->daemon->config->max_sessions);
 }
 
 /* One message of the camera; false when there was none, or it is given up. */

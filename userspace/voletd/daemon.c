@@ -28,6 +28,7 @@ struct daemon *daemon_new(struct volet_config *config, int spawn, GMainLoop *loo
 	daemon->cameras = g_ptr_array_new_with_free_func((GDestroyNotify)camera_free);
 	daemon->sessions = g_hash_table_new(NULL, NULL);
 	sources_init(&daemon->sources);
+	daemon->ports = g_new0(struct ports, 1);
 	starter_init(daemon, spawn);
 	for (i = 0; i < config->cameras->len; i++)
 		g_ptr_array_add(daemon->cameras, camera_new(daemon, config->cameras->pdata[i], i));
@@ -57,6 +58,7 @@ void daemon_free(struct daemon *daemon)
 	starter_clear(daemon);
 	g_hash_table_unref(daemon->sessions);
 	sources_clear(&daemon->sources);
+	g_free(daemon->ports);
 	config_free(daemon->config);
 	g_free(daemon);
 }

@@ -11,6 +11,7 @@
  *   reload.c    a new configuration          metrics.c   counters for Prometheus
  *   control.c   the owner's way in           owner.c     what the owner may ask
  *   tls.c       the TLS of a connection      signer.c    a volet-sign's life
+ *   udp.c       a session's RTP over UDP     ports.c     ports for it
  *
  * All runs in one thread, from one main loop, and nothing waits for a peer.
  */
@@ -23,6 +24,7 @@
 #include "msg.h"
 #include "nonce.h"
 #include "outq.h"
+#include "ports.h"
 #include "sources.h"
 
 enum listeners {
@@ -62,6 +64,7 @@ struct daemon {
 	bool signer_was_ready;
 	guint signer_timer;
 	struct sources sources;
+	struct ports *ports;		/* of RTP over UDP */
 
 	GPtrArray *cameras;		/* struct camera *, as in the configuration */
 	GHashTable *sessions;		/* a set of struct session * */
@@ -136,6 +139,7 @@ struct camera {
 	int64_t second_ns;		/* when `messages` began to count */
 	unsigned int messages;
 	struct volet_bus_stats stats;
+	unsigned int granted;		/* sessions */
 	uint64_t sent_frames;		/* by sessions that have ended */
 	uint64_t failures;
 };
@@ -185,6 +189,7 @@ struct session {
 	struct camera *camera;
 	struct volet_ctl_sent sent;
 	struct outq outq;
+	struct udp *udp;		/* NULL: RTP goes in the connection */
 };
 
 /* Starts the session program for a connection; owns `tcp`. `source` was admitted. */
@@ -196,6 +201,9 @@ void session_new_tls(struct daemon *daemon, int tcp, const char *peer, struct so
 /* Starts the session program on this byte stream (still the caller's); false when it can't. */
 bool session_start_program(struct session *session, int stream);
 void session_end(struct session *session, enum volet_reason reason);
+
+/* The same once its program is gone, or is heard to be: what it said last may say why. */
+void session_gone(struct session *session, enum volet_reason reason);
 struct session *session_find(struct daemon *daemon, const struct volet_id *id);
 void sessions_end_of_camera(struct camera *camera, enum volet_reason reason);
 
@@ -210,6 +218,14 @@ bool session_answer(struct session *session, const struct volet_ctl *msg, const 
 /* NULL when it can't be had now; then the reason is in the log. */
 struct tls *tls_new(struct session *session);
 void tls_free(struct tls *tls);
+
+/* ---- udp.c ------------------------------------------------------------------------------ */
+
+/* Answers a request now or when volet-udp is ready; why the session ends, or VOLET_REASON_NONE. */
+enum volet_reason udp_ask(struct session *session, const struct volet_ctl *msg);
+
+/* Not a byte more leaves, whatever waits in the queues of the programs. */
+void udp_free(struct udp *udp);
 
 /* ---- signer.c --------------------------------------------------------------------------- */
 

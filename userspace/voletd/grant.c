@@ -120,6 +120,7 @@ static enum volet_reason give(struct session *session, struct camera *camera,
 	session->id = grant.session;
 	session->state = SESSION_GRANTED;
 	session->daemon->granted++;
+	camera->granted++;
 	session->daemon->totals.granted++;
 	sources_release(&session->daemon->sources, g_steal_pointer(&session->source));
 	g_clear_handle_id(&session->deadline, g_source_remove);
@@ -186,6 +187,11 @@ static enum volet_reason authorize(struct session *session, const char *name,
 	}
 	if (daemon->granted >= daemon->config->max_sessions) {
 		say("%s: denied: %s on %s: max-sessions are open", session->peer,
+		    session->viewer->name, name);
+		return deny_fruitless(session, VOLET_DENIED_LIMIT);
+	}
+	if (camera->granted >= camera->config->max_sessions) {
+		say("%s: denied: %s on %s: the camera's max-sessions are open", session->peer,
 		    session->viewer->name, name);
 		return deny_fruitless(session, VOLET_DENIED_LIMIT);
 	}

@@ -49,7 +49,7 @@ static const char *denied_text(unsigned int why)
 	static const char *const text[] = {
 		[VOLET_DENIED_CREDENTIALS] = "credentials", [VOLET_DENIED_STALE] = "stale_nonce",
 		[VOLET_DENIED_NO_CAMERA] = "no_camera", [VOLET_DENIED_CAMERA_DOWN] = "camera_down",
-		[VOLET_DENIED_LIMIT] = "limit",
+		[VOLET_DENIED_LIMIT] = "limit", [VOLET_DENIED_TRANSPORT] = "transport",
 	};
 
 	G_STATIC_ASSERT(G_N_ELEMENTS(text) == VOLET_DENIED_COUNT);

@@ -81,6 +81,21 @@ static GVariant *camera_status(struct camera *camera)
 	return g_variant_builder_end(&dict);
 }
 
+/* The transport's class, strongest first: "tls", "tcp", "udp". */
+static const char *class_name(const struct session *session)
+{
+	return session->tls ? "tls" : session->udp ? "udp" : "tcp";
+}
+
+static const char *class_text(const struct session *session)
+{
+	if (session->tls)
+		return "RTSP over TCP, TLS";
+	if (session->udp)
+		return "RTP over UDP, WEAKER: not encrypted, and who is on the way can forge and end it";
+	return "RTSP over TCP, not encrypted";
+}
+
 static GVariant *session_status(const struct session *session)
 {
 	GVariantBuilder dict;
@@ -93,7 +108,8 @@ static GVariant *session_status(const struct session *session)
 	add_text(&dict, "camera", session->camera_name);
 	add_text(&dict, "profile", session->profile_name);
 	add_text(&dict, "source", session->peer);
-	add_text(&dict, "transport", "RTSP over TCP, not encrypted");
+	add_text(&dict, "transport", class_text(session));
+	add_text(&dict, "transport-class", class_name(session));
 	add_since(&dict, "uptime-ms", session->granted_ns);
 	add_number(&dict, "frames", session->sent.frames);
 	add_number(&dict, "bytes", session->sent.bytes);

@@ -34,6 +34,8 @@ static const char *why_end(const struct session *session, const struct volet_con
 	if (session->state == SESSION_GRANTED &&
 	    !g_ptr_array_find_with_equal_func(now->cameras, session->camera_name, g_str_equal, NULL))
 		return "the viewer may not see the camera any more";
+	if (session->udp && !now->udp)
+		return "RTP over UDP was switched off";
 	return NULL;
 }
 

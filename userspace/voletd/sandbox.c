@@ -76,7 +76,7 @@ void sandbox_enter(const char *config)
 	}
 	/* Two descriptors a connection, and max-sessions can be more than the usual limit. */
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-		files.rlim_cur = MIN(files.rlim_max, 4096);
+		files.rlim_cur = MIN(files.rlim_max, 8192);
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
 	kernel_check("voletd", needs, G_N_ELEMENTS(needs));

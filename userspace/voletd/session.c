@@ -42,6 +42,7 @@ static const struct {
 	{ VOLET_CTL_AUTH, SESSION_ASKING | SESSION_GRANTED, grant_authenticate },
 	{ VOLET_CTL_SENT, SESSION_GRANTED, take_sent },
 	{ VOLET_CTL_LEAVE, SESSION_ASKING | SESSION_REFUSED | SESSION_GRANTED, leave },
+	{ VOLET_CTL_UDP, SESSION_GRANTED, udp_ask },
 };
 
 static enum volet_reason handle(struct session *session, const struct volet_ctl *msg)
@@ -88,19 +89,24 @@ static gboolean on_message(G_GNUC_UNUSED int fd, G_GNUC_UNUSED GIOCondition cond
 	return G_SOURCE_CONTINUE;
 }
 
+void session_gone(struct session *session, enum volet_reason reason)
+{
+	struct daemon *daemon = session->daemon;
+
+	while (serve(session))
+		;
+	if (g_hash_table_contains(daemon->sessions, session))
+		session_end(session, reason);
+}
+
 static void on_exited(void *owner, int status)
 {
 	struct session *session = owner;
-	struct daemon *daemon = session->daemon;
 
 	session->child = 0;
 	if (WIFSIGNALED(status))
 		say("%s: volet-rtsp ended by signal %d", session->peer, WTERMSIG(status));
-	/* What it said last may say why. */
-	while (serve(session))
-		;
-	if (g_hash_table_contains(daemon->sessions, session))
-		session_end(session, VOLET_REASON_PROGRAM_EXIT);
+	session_gone(session, VOLET_REASON_PROGRAM_EXIT);
 }
 
 static gboolean on_deadline(gpointer data)
@@ -214,6 +220,7 @@ void session_end(struct session *session, enum volet_reason reason)
 	g_hash_table_remove(daemon->sessions, session);
 	if (session->state == SESSION_GRANTED) {
 		daemon->granted--;
+		session->camera->granted--;
 		daemon->totals.ended[reason]++;
 		session->camera->sent_frames += session->sent.frames;
 		camera_end_session(session->camera, &session->id, reason);
@@ -222,6 +229,7 @@ void session_end(struct session *session, enum volet_reason reason)
 		say("%s: the connection's queue can't be dropped: %s", session->peer,
 		    g_strerror(errno));
 	close(session->tcp);
+	g_clear_pointer(&session->udp, udp_free);
 	g_clear_pointer(&session->tls, tls_free);
 	if (session->child) {
 		starter_kill(daemon, session->child);

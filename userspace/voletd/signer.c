@@ -13,7 +13,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define RETRY_MS 5000
+#define RESTART_MS 250		/* one that was in use has ended */
+#define RETRY_MS 5000		/* one could not be had */
 
 struct signer {
 	struct daemon *daemon;
@@ -57,7 +58,8 @@ static void give_up(struct signer *signer, const char *why)
 		say("%s; %s", why, daemon->signer ? "the certificate and key in use stay" :
 						    "RTSPS waits until there is another");
 		if (!daemon->signer && !daemon->next_signer && !daemon->signer_timer)
-			daemon->signer_timer = g_timeout_add(RETRY_MS, on_retry, daemon);
+			daemon->signer_timer = g_timeout_add(in_use ? RESTART_MS : RETRY_MS, on_retry,
+							     daemon);
 	} else {
 		daemon_fail(daemon, why);
 	}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+/* Resource limits of a camera's process; see rlimits.h. */
+#include "rlimits.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "memory.h"
+
+#define PIXEL_MAX	4		/* bytes of a pixel in any format that there is a way from */
+#define PADDING		(1u << 20)	/* what a receiver may want of a buffer besides */
+
+static guint64 session_size(const struct volet_camera_config *config)
+{
+	return memory_round_up((gsize)config->slots * config->slot_size_kib * 1024);
+}
+
+guint64 limits_file(const struct volet_camera_config *config)
+{
+	return MAX(session_size(config),
+		   (guint64)config->width * config->height * PIXEL_MAX + PADDING);
+}
+
+static gboolean mapped_now(guint64 *bytes)
+{
+	FILE *file = fopen("/proc/self/statm", "re");
+	unsigned long pages = 0;
+	gboolean ok = file && fscanf(file, "%lu", &pages) == 1;
+
+	if (file)
+		fclose(file);
+	*bytes = pages * (guint64)sysconf(_SC_PAGESIZE);
+	return ok;
+}
+
+static gboolean set(int resource, guint64 value, const char *name, GError **error)
+{
+	struct rlimit now;
+
+	if (getrlimit(resource, &now) < 0)
+		return cam_error(error, errno, "%s", name);
+	now.rlim_cur = now.rlim_max = MIN(now.rlim_max, (rlim_t)value);
+	return setrlimit(resource, &now) == 0 || cam_error(error, errno, "%s", name);
+}
+
+gboolean limits_set(const struct volet_camera_config *config, GError **error)
+{
+	guint64 mapped;
+
+	if (!mapped_now(&mapped))
+		return cam_error(error, errno, "/proc/self/statm can't be read: mount /proc");
+	return set(RLIMIT_FSIZE, limits_file(config), "RLIMIT_FSIZE", error) &&
+	       set(RLIMIT_NOFILE, LIMITS_FILES + 3 * (guint64)config->max_sessions, "RLIMIT_NOFILE",
+		   error) &&
+#ifndef __SANITIZE_ADDRESS__	/* which reserves terabytes for itself */
+	       set(RLIMIT_AS, mapped + LIMITS_SPACE + config->max_sessions * session_size(config),
+		   "RLIMIT_AS", error) &&
+#endif
+	       TRUE;
+}

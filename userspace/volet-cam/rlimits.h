@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the process of one camera may take at most. seccomp can't count, and a memfd is in no
+ * other limit: so the size of a file, the number of descriptors and the address space are
+ * limited to what the camera's sessions can need. A volet-cam that is taken over can have
+ * no more: LIMITS_FILES + 3 * max-sessions files of one session's size, and its address space.
+ */
+#ifndef VOLET_CAM_LIMITS_H
+#define VOLET_CAM_LIMITS_H
+
+#include "config.h"
+
+#define LIMITS_FILES	48		/* its channels, its device, the capture ring */
+#define LIMITS_SPACE	(192u << 20)	/* bytes, beyond what is mapped at the start and the sessions */
+
+/* Bytes of the largest file: a session's memory, or a buffer of the capture ring. */
+guint64 limits_file(const struct volet_camera_config *config);
+
+/* For good. Before the sandbox, which has no call for it, and once all is open. */
+gboolean limits_set(const struct volet_camera_config *config, GError **error);
+
+#endif

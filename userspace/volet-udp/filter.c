@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+/*
+ * volet-udp's system calls; see filter.h. A connected UDP socket is no wall by itself: sendto()
+ * takes an address all the same, connect() takes another peer, and sendmsg() has its address in
+ * memory, where no filter can look. sendto()'s address is a register: it must be none. So there
+ * is sendto() without one, and nothing else that sends, connects, sets options or makes sockets.
+ */
+#include "filter.h"
+
+#include <errno.h>
+#include <seccomp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+static const char *const plain[] = {
+	"recvfrom", "poll", "ppoll", "clock_gettime", "restart_syscall", "rt_sigreturn",
+	"exit_group",
+	/* giving memory back, once: the filter's own */
+	"munmap", "madvise", "brk",
+#ifdef __SANITIZE_ADDRESS__
+	/* a build for tests, whose run-time library wants these */
+	"mmap", "futex", "getrandom", "gettid", "sched_yield", "sigaltstack",
+#endif
+};
+
+static int fill(scmp_filter_ctx filter)
+{
+	const struct scmp_arg_cmp to_peer[] = {
+		SCMP_CMP64(3, SCMP_CMP_MASKED_EQ, ~(scmp_datum_t)(MSG_DONTWAIT | MSG_NOSIGNAL), 0),
+		SCMP_CMP64(4, SCMP_CMP_EQ, 0),
+		SCMP_CMP64(5, SCMP_CMP_EQ, 0),
+	};
+	int ret = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+	size_t i;
+
+	if (ret == 0)
+		ret = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 3, to_peer);
+	for (i = 0; ret == 0 && i < sizeof(plain) / sizeof(plain[0]); i++) {
+		int call = seccomp_syscall_resolve_name(plain[i]);
+
+		/* Negative numbers are calls of other machines. */
+		if (call >= 0)
+			ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 0);
+	}
+	return ret;
+}
+
+bool filter_load(char why[SANDBOX_WHY_MAX])
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
+	int ret = filter ? fill(filter) : -ENOMEM;
+
+	if (ret == 0)
+		ret = seccomp_load(filter);
+	if (filter)
+		seccomp_release(filter);
+	if (ret == 0)
+		return true;
+	snprintf(why, SANDBOX_WHY_MAX, "can't load the system call filter (%s): the kernel needs"
+		 " CONFIG_SECCOMP_FILTER=y (Linux 4.14 or later)", strerror(-ret));
+	return false;
+}
