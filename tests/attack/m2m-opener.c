@@ -64,6 +64,8 @@ static bool map_buffer(int fd, unsigned int type, unsigned int index, struct res
 	struct v4l2_plane planes[VIDEO_MAX_PLANES] = { { 0 } };
 	struct v4l2_buffer b = { .type = type, .index = index };
 	bool mp = V4L2_TYPE_IS_MULTIPLANAR(type);
+	/* An OUTPUT queue is mapped to be written, or not at all. */
+	int prot = PROT_READ | (V4L2_TYPE_IS_OUTPUT(type) ? PROT_WRITE : 0);
 	off_t offset;
 
 	if (mp) {
@@ -76,9 +78,9 @@ static bool map_buffer(int fd, unsigned int type, unsigned int index, struct res
 	result->exported += export_buffer(fd, type, index);
 	view->size = mp ? planes[0].length : b.length;
 	offset = mp ? planes[0].m.mem_offset : b.m.offset;
-	view->map = mmap(NULL, view->size, PROT_READ, MAP_SHARED, fd, offset);
+	view->map = mmap(NULL, view->size, prot, MAP_SHARED, fd, offset);
 	if (view->map == MAP_FAILED)
-		view->map = mmap(NULL, view->size, PROT_READ, MAP_SHARED, fd, (off_t)index << 15);
+		view->map = mmap(NULL, view->size, prot, MAP_SHARED, fd, (off_t)index << 15);
 	printf("type %u buffer %u, memory %u: %s\n", type, index, b.memory,
 	       view->map == MAP_FAILED ? strerror(errno) : "mapped");
 	if (view->map == MAP_FAILED)

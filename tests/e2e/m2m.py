@@ -16,6 +16,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import cam                                                                      # noqa: E402
+import sources                                                                  # noqa: E402
 import tap                                                                      # noqa: E402
 
 cam.CAM = '/usr/libexec/volet-formats/volet-cam'
@@ -24,7 +25,7 @@ LOG = pathlib.Path('/run/cam.log')
 UDMABUF = pathlib.Path('/dev/udmabuf')
 WHOLE = '\n[profile cam0/fwht]\ncodec = fwht\nencoder = hardware\nrate = 8\n'
 HALF = '\n[profile cam0/half]\ncodec = fwht\nencoder = hardware\nsize = 960x540\nrate = 8\n'
-KEY = 1
+KEY, GENERATED = 1, 2     # of a stamp
 
 
 def load():
@@ -69,13 +70,18 @@ def tags(coded, size):
 TEST_TAG = {'1280x720': ['--test']}     # m2mcheck's pictures are a test camera's
 
 
+def own(viewer):
+    """The frames that it keeps, without the streamer's own pictures (a busy board may lose a second)."""
+    return [frame for frame in viewer.kept if not frame[0] & GENERATED]
+
+
 def watch(camera, viewers, frames, seconds=60):
     for viewer in viewers:
         viewer.keeps = True
         viewer.say(cam.START)
-    camera.run(seconds, lambda: camera.failed or all(len(v.kept) >= frames for v in viewers))
+    camera.run(seconds, lambda: camera.failed or all(len(own(v)) >= frames for v in viewers))
     assert not camera.failed, camera.failed
-    assert all(len(v.kept) >= frames for v in viewers), [len(v.kept) for v in viewers]
+    assert all(len(own(v)) >= frames for v in viewers), [len(own(v)) for v in viewers]
 
 
 def shown(viewer, size):
@@ -85,9 +91,11 @@ def shown(viewer, size):
     seen = tags(b''.join(with_header(frame) for _, _, frame in kept), size)
     assert len(seen) == len(kept), f'{len(seen)} pictures of {len(kept)} frames'
     assert None not in seen, f'unreadable: {seen}'
-    assert {tag['camera'] for tag in seen} == {0}, seen
-    for tag, (_, captured, _) in zip(seen, kept):
-        assert abs(tag['time_ns'] - captured) < 1000, (tag, captured)
+    for tag, (flags, captured, _) in zip(seen, kept):
+        if flags & GENERATED:
+            assert 'camera' not in tag, tag
+        else:
+            assert tag['camera'] == 0 and abs(tag['time_ns'] - captured) < 1000, (tag, captured)
     return seen
 
 
@@ -100,32 +108,71 @@ def mark():
 
 
 def test_decoded():
-    """Two viewers of one encode: own memory, key frame first, decoded back, each tag its stamp's; read in place"""
+    """Two viewers of one encode: own memory, key frame first, decoded back, each tag its stamp's"""
     before = mark()
     with cam.Camera(profiles=WHOLE, **{'slot-size-kib': '2048'}) as camera:
         camera.started()
         a = camera.grant(profile='fwht')
-        watch(camera, [a], 5)
+        watch(camera, [a], 3)
         b = camera.grant(profile='fwht')
-        watch(camera, [b], 20)
+        watch(camera, [b], 8)
         camera.run(1.2)
-        encoded, took = camera.stats['encoded'], camera.stats['encode_ns'] / 1e6
-        assert encoded < len(a.kept) + len(b.kept), 'an encode for each viewer'
+        took = camera.stats['encode_ns'] / 1e6
+        assert camera.stats['encoded'] < len(a.kept) + len(b.kept), 'an encode for each viewer'
         assert camera.stats['memory'] == cam.UDMABUF and not camera.stats['errors'], camera.stats
         for viewer in a, b:
             viewer.say(cam.STOP)
-        camera.run(2, lambda: 'stopped; so far' in log_since(before).split('READY')[-1] and
-                   not camera.stats['streaming'])
+        camera.run(2, lambda: not camera.stats['streaming'])
         counts = [(len(shown(v, '1920x1080')), sum(f & KEY for f, _, _ in v.kept)) for v in (a, b)]
         ages = sorted(age / 1e6 for _, _, age in a.frames)
-    found = re.findall(r'it has read (\d+) pictures where they were captured and (\d+) that were copied',
-                       log_since(before))
-    imported, copied = map(int, found[-1])
-    # The one that it was tried with before the camera was there, and no other, was copied.
-    assert copied == 1 and imported == encoded, (found, encoded)
+    imported, copied = read_in_place(before)
+    # It takes lines in sixteens: 1088 of them, and the camera's memory has 1080.
+    assert not imported and copied > 10, (imported, copied)
     assert 'WEAKER' not in log_since(before), log_since(before)
     return [f'frames and key frames of them: {counts}; 1920x1080 FWHT in {took:.0f} ms, age median '
-            f'{ages[len(ages) // 2]:.0f} ms', f'{imported} pictures imported, {copied} copied']
+            f'{ages[len(ages) // 2]:.0f} ms']
+
+
+def read_in_place(before):
+    """Pictures that the encoder read where they were captured, and those that were copied for it."""
+    found = re.findall(r'it has read (\d+) pictures where they were captured and (\d+) that were copied',
+                       log_since(before))
+    return tuple(map(int, found[-1]))
+
+
+def decoded_small(viewer, size):
+    """The last decoded picture, made small as sources.small() does."""
+    tags(b''.join(with_header(frame) for _, _, frame in viewer.kept), size)
+    width, height = map(int, size.split('x'))
+    last = pathlib.Path('/run/decoded').read_bytes()[-width * height * 3 // 2:]
+    return subprocess.run(['ffmpeg', '-v', 'error', '-f', 'rawvideo', '-pix_fmt', 'nv12', '-s', size, '-i', '-', '-vf',
+                           f'setparams=range=full,crop=iw:ih/3:0:ih*2/3,scale={sources.SMALL}:{sources.SMALL}:flags=area',
+                           '-f', 'rawvideo', '-pix_fmt', 'rgb24', '-'], input=last, capture_output=True, check=True).stdout
+
+
+def test_in_place():
+    """vivid at 1280x720: each picture is imported where it was captured, none copied, and is the one JPEG shows"""
+    sources.vivid(1)
+    fwht = '\n[profile cam0/fwht]\ncodec = fwht\nencoder = hardware\nrate = 4\n'
+    jpeg = '\n[profile cam0/jpeg]\ncodec = jpeg\nrate = 4\n'
+    before = mark()
+    try:
+        with cam.Camera(media='platform:vivid-000', capture='vivid-000-vid-cap', size='1280x720', formats='', sensor='',
+                        controls='', profiles=fwht + jpeg) as camera:
+            camera.started()
+            viewers = [camera.grant(profile='fwht'), camera.grant(profile='jpeg')]
+            watch(camera, viewers, 5)
+            for viewer in viewers:
+                viewer.say(cam.STOP)
+            camera.run(1)
+            off = sources.difference(decoded_small(viewers[0], '1280x720'), sources.small(viewers[1].jpeg))
+    finally:
+        subprocess.run(['rmmod', 'vivid'], check=False, stderr=subprocess.DEVNULL)
+    imported, copied = read_in_place(before)
+    # One was copied: the grey one that it was tried with. (No-signal pictures of a busy board are copied too.)
+    assert imported >= 5 and copied <= 1 + len(viewers[0].generated), (imported, copied)
+    assert off < 8, f'not the picture that JPEG shows: {off}'
+    return [f'{imported} imported, {copied} copied; mean difference of 255 to the JPEG: {off:.1f}']
 
 
 def test_sizes():
@@ -135,7 +182,7 @@ def test_sizes():
     with cam.Camera(profiles=WHOLE + HALF + jpeg, **{'slot-size-kib': '2048'}) as camera:
         camera.started()
         viewers = [camera.grant(profile=name) for name in ('fwht', 'half', 'jpeg')]
-        watch(camera, viewers, 8, 90)
+        watch(camera, viewers, 4, 90)
         for viewer in viewers:
             viewer.say(cam.STOP)
         camera.run(1)
@@ -192,7 +239,7 @@ def test_steal_bites():
             stolen, opened = attack('steal', user.pid, encoder), attack('open', encoder)
         finally:
             user.kill()
-    assert stolen['live'] and stolen['mapped'] == stolen['known'] > 0, f'the fault did not bite: {stolen}'
+    assert stolen['live'] and stolen['mapped'], f'the fault did not bite: {stolen}'
     assert opened['known'] == 0, opened
     return [f'stolen descriptor: {stolen}', f'second open: {opened}']
 
@@ -251,7 +298,7 @@ def test_missing():
     return notes
 
 
-TESTS_HERE = [test_decoded, test_sizes, test_again, test_drain, test_steal_bites, test_steal_held, test_weak,
+TESTS_HERE = [test_decoded, test_in_place, test_sizes, test_again, test_drain, test_steal_bites, test_steal_held, test_weak,
               test_missing]
 
 

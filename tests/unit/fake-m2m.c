@@ -129,7 +129,8 @@ static int enum_fmt(const struct fake_node *node, struct v4l2_fmtdesc *f)
 	return 0;
 }
 
-static void raw_sizes(const struct fake_node *node, const struct state *s, guint *stride, guint *lines)
+static void raw_sizes(const struct fake_node *node, const struct state *s, guint *stride,
+		      guint *lines)
 {
 	*stride = s->width + node->pad_stride;
 	*lines = s->height + node->pad_lines;

@@ -40,7 +40,8 @@ static void draw(guint8 *pic, guint n)
 }
 
 /* FALSE with an error, or TRUE; a `*length` of 0 when the frame was lost. */
-static gboolean encode_one(struct hardware *h, guint n, gboolean *key, gsize *length, GError **error)
+static gboolean encode_one(struct hardware *h, guint n, gboolean *key, gsize *length,
+			   GError **error)
 {
 	g_autofree guint8 *pic = g_malloc(LUMA * 3 / 2);
 	const struct raw_picture picture = {
@@ -331,7 +332,8 @@ static void test_garbage(void)
 	fake_m2m_end(directory);
 }
 
-/* It gives no frame any more: an error after the bound, and not before. A frame of another time
+/*
+ * It gives no frame any more: an error after the bound, and not before. A frame of another time
  * is not taken for this picture's, and the wait ends as well.
  */
 static void test_hang(void)

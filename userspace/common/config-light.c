@@ -60,6 +60,7 @@ static bool decide(const struct config_reader *reader, const char *group, const 
 		   GError **error)
 {
 	const char *set = is_set(camera->controls, loop->controls), *why = NULL;
+	bool h264 = !strcmp(camera->format, "H264");
 	bool jpeg = !strcmp(camera->format, "MJPG") || !strcmp(camera->format, "JPEG");
 
 	if (!read_mode(reader, group, loop->key, mode, error))
@@ -68,6 +69,9 @@ static bool decide(const struct config_reader *reader, const char *group, const 
 		why = "a test camera sees no light";
 	else if (jpeg)
 		why = "a camera that gives JPEG does that itself, and there is no brightness to"
+		      " measure";
+	else if (h264)
+		why = "a camera that gives H.264 does that itself, and there is no brightness to"
 		      " measure";
 	if (*mode == VOLET_LIGHT_FIXED)
 		return true;

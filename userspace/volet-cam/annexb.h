@@ -35,7 +35,7 @@ const char *annexb_check(struct annexb *annexb, const guint8 *data, gsize size,
 /* SPS and PPS as they came, in Annex B, into `out`. Their length, or 0: none, or no room. */
 guint annexb_parameters(const struct annexb *annexb, guint8 *out, gsize size);
 
-/* The size that a sequence parameter set says (without its start code); else what is wrong with it. */
+/* The size in a sequence parameter set (without its start code); else what is wrong with it. */
 const char *annexb_sps(const guint8 *unit, gsize size, guint *width, guint *height);
 
 #endif

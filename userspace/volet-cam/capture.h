@@ -106,7 +106,7 @@ int capture_take(struct capture *c, guint64 age_limit_ns, struct capture_frame *
 		 GError **error);
 gboolean capture_return(struct capture *c, const struct capture_frame *frame, GError **error);
 
-/* Ask the camera for a key frame (V4L2_CID_MPEG_VIDEO_FORCE_KEY_FRAME). FALSE: it can't be asked. */
+/* Ask the camera for a key frame (FORCE_KEY_FRAME). FALSE: it can't be asked. */
 gboolean capture_force_key(const struct capture *c);
 
 guint64 capture_now(void);	/* CLOCK_MONOTONIC, ns */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * From what a capture node gives to what the encoders take: NV12, or what the camera has coded
- * itself (JPEG, H.264), which is passed on as it is once its structure was checked. NV12 itself is not copied; all else is converted into memory of its own, which
- * the next frame overwrites.
+ * itself (JPEG, H.264), which is passed on as it is once its structure was checked. NV12 is not
+ * copied; all else is converted into memory of its own, which the next frame overwrites.
  *
  * Raw Bayer goes through libv4lconvert, which makes colours of it without balancing them:
  * no white balance, no gamma, no lens shading. It is a picture to point a camera by.
@@ -67,7 +67,7 @@ void convert_close(struct convert *c);
 void convert_restart(struct convert *c);
 void convert_lost(struct convert *c);
 
-/* Bytes that a whole picture has at least in that plane; 0 if coded, or for an impossible stride. */
+/* Bytes that a whole picture has at least in that plane; 0 if coded, or the stride is impossible. */
 gsize convert_need(const struct convert *c, guint plane, gsize stride);
 
 /* NULL, or what is wrong with the frame. */

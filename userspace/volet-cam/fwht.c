@@ -6,7 +6,10 @@
 #include <string.h>
 
 /* 32-bit words, all but the magic ones big-endian, in this order. */
-enum { MAGIC_1, MAGIC_2, VERSION, WIDTH, HEIGHT, FLAGS, COLOURS, TRANSFER, MATRIX, RANGE, SIZE, WORDS };
+enum {
+	MAGIC_1, MAGIC_2, VERSION, WIDTH, HEIGHT, FLAGS, COLOURS, TRANSFER, MATRIX, RANGE, SIZE,
+	WORDS
+};
 
 static guint32 word(const guint8 *data, guint index)
 {

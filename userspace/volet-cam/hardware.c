@@ -86,7 +86,7 @@ static void set_controls(struct hardware *h)
 		    "key frames at all: who joins waits for the next that it makes by itself");
 }
 
-/* FALSE when it isn't a frame for anybody; `h->wrong` says why, or is NULL where nothing is wrong. */
+/* FALSE when it is no frame for anybody; `h->wrong` says why, or is NULL: nothing is wrong. */
 static gboolean look_at(struct hardware *h, const struct m2m_coded *coded, gboolean *key,
 			const guint8 **data, gsize *length)
 {

@@ -44,7 +44,8 @@ static gboolean size_coded(struct m2m *m, GError **error)
 		return cam_error(error, errno, "%s: asking how large frames get", m->name);
 	m->coded.size[0] = multi(m) ? f.fmt.pix_mp.plane_fmt[0].sizeimage : f.fmt.pix.sizeimage;
 	m->coded.planes = 1;
-	return (m->coded.size[0] && m->coded.size[0] <= MEMORY_MAX) ||
+	/* As the process's limits have it (rlimits.h): more than a raw picture is none of a codec. */
+	return (m->coded.size[0] && m->coded.size[0] <= 4 * (gsize)m->width * m->height + (1u << 20)) ||
 	       cam_error(error, 0, "%s: it says that a coded frame has up to %" G_GSIZE_FORMAT " bytes",
 			 m->name, m->coded.size[0]);
 }
@@ -71,7 +72,8 @@ static gboolean take_raw(struct m2m *m, const struct v4l2_format *f, GError **er
 				 m->name, m->width, m->height, width, m->lines, m->stride);
 	for (i = 0; i < m->raw.planes; i++) {
 		m->raw.size[i] = multi(m) ? mp->plane_fmt[i].sizeimage : pix->sizeimage;
-		if (m->raw.size[i] < m->payload[i] || m->raw.size[i] > MEMORY_MAX)
+		if (m->raw.size[i] < m->payload[i] ||
+		    m->raw.size[i] > 4 * (gsize)m->width * m->height + (1u << 20))
 			return cam_error(error, 0,
 					 "%s: a picture is %" G_GSIZE_FORMAT " bytes and it takes %"
 					 G_GSIZE_FORMAT, m->name, m->payload[i], m->raw.size[i]);

@@ -18,10 +18,27 @@ static guint64 session_size(const struct volet_camera_config *config)
 	return memory_round_up((gsize)config->slots * config->slot_size_kib * 1024);
 }
 
+static guint64 picture_size(const struct volet_camera_config *config)
+{
+	return (guint64)config->width * config->height * PIXEL_MAX + PADDING;
+}
+
 guint64 limits_file(const struct volet_camera_config *config)
 {
-	return MAX(session_size(config),
-		   (guint64)config->width * config->height * PIXEL_MAX + PADDING);
+	return MAX(session_size(config), picture_size(config));
+}
+
+/* Profiles that may have an encoder of the machine. */
+static guint encoders(const struct volet_camera_config *config)
+{
+	guint i, n = 0;
+
+	for (i = 0; i < config->profiles->len; i++) {
+		const struct volet_profile_config *profile = config->profiles->pdata[i];
+
+		n += profile->encoder != VOLET_ENCODER_SOFTWARE;
+	}
+	return n;
 }
 
 static gboolean mapped_now(guint64 *bytes)
@@ -53,11 +70,12 @@ gboolean limits_set(const struct volet_camera_config *config, GError **error)
 	if (!mapped_now(&mapped))
 		return cam_error(error, errno, "/proc/self/statm can't be read: mount /proc");
 	return set(RLIMIT_FSIZE, limits_file(config), "RLIMIT_FSIZE", error) &&
-	       set(RLIMIT_NOFILE, LIMITS_FILES + 3 * (guint64)config->max_sessions, "RLIMIT_NOFILE",
-		   error) &&
+	       set(RLIMIT_NOFILE, LIMITS_FILES + 3 * (guint64)config->max_sessions +
+		   LIMITS_ENCODER_FILES * encoders(config), "RLIMIT_NOFILE", error) &&
 #ifndef __SANITIZE_ADDRESS__	/* which reserves terabytes for itself */
-	       set(RLIMIT_AS, mapped + LIMITS_SPACE + config->max_sessions * session_size(config),
-		   "RLIMIT_AS", error) &&
+	       /* An encoder has two buffers in each queue; those that want more have small ones. */
+	       set(RLIMIT_AS, mapped + LIMITS_SPACE + config->max_sessions * session_size(config) +
+		   4 * encoders(config) * picture_size(config), "RLIMIT_AS", error) &&
 #endif
 	       TRUE;
 }

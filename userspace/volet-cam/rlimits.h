@@ -3,7 +3,8 @@
  * What the process of one camera may take at most. seccomp can't count, and a memfd is in no
  * other limit: so the size of a file, the number of descriptors and the address space are
  * limited to what the camera's sessions can need. A volet-cam that is taken over can have
- * no more: LIMITS_FILES + 3 * max-sessions files of one session's size, and its address space.
+ * no more: LIMITS_FILES + 3 * max-sessions files of one session's size, LIMITS_ENCODER_FILES for
+ * each profile that may use an encoder of the machine, and its address space.
  */
 #ifndef VOLET_CAM_LIMITS_H
 #define VOLET_CAM_LIMITS_H
@@ -11,6 +12,7 @@
 #include "config.h"
 
 #define LIMITS_FILES	48		/* its channels, its device, the capture ring */
+#define LIMITS_ENCODER_FILES	17	/* its node, and up to 8 buffers in each of two queues */
 #define LIMITS_SPACE	(192u << 20)	/* bytes, beyond what is mapped at the start and the sessions */
 
 /* Bytes of the largest file: a session's memory, or a buffer of the capture ring. */

@@ -12,7 +12,8 @@ void testcoder_free(struct testcoder *coder G_GNUC_UNUSED)
 {
 }
 
-gboolean testcoder_code(struct testcoder *coder G_GNUC_UNUSED, struct convert *convert G_GNUC_UNUSED,
+gboolean testcoder_code(struct testcoder *coder G_GNUC_UNUSED,
+			struct convert *convert G_GNUC_UNUSED,
 			struct capture_frame *frame G_GNUC_UNUSED)
 {
 	return FALSE;

@@ -20,7 +20,7 @@ struct testcoder *testcoder_new(const struct volet_camera_config *config, struct
 				GError **error);
 void testcoder_free(struct testcoder *coder);	/* also right for NULL */
 
-/* From the picture of `frame` to what a camera would have coded, checked. FALSE: nothing to show. */
+/* From the picture of `frame` to what a camera would have coded, checked. FALSE: nothing. */
 gboolean testcoder_code(struct testcoder *coder, struct convert *convert,
 			struct capture_frame *frame);
 

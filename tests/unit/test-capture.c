@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The capture queue of a camera that gives H.264, made up (this program is linked with
+ * --wrap=ioctl): frames are taken in their turn, and after one that was lost, broken or late
+ * none before the next key frame.
+ */
+#include <errno.h>
+#include <glib.h>
+#include <linux/videodev2.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "capture.h"
+#include "h264.h"
+
+#define WIDTH	320
+#define HEIGHT	192
+#define SIZE	65536
+#define MS	G_GUINT64_CONSTANT(1000000)
+
+int __real_ioctl(int fd, unsigned long request, ...);
+int __wrap_ioctl(int fd, unsigned long request, void *arg);
+
+/* The made-up node: its buffers, and what lies in them next. */
+static struct {
+	int fd;
+	guint8 *map;
+	gboolean queued[CAPTURE_BUFFERS];
+	struct v4l2_buffer ready[CAPTURE_BUFFERS];
+	guint n_ready, asked;
+	guint32 sequence;
+} node;
+
+static int dequeue(struct v4l2_buffer *b)
+{
+	if (!node.n_ready)
+		return errno = EAGAIN, -1;
+	*b = node.ready[0];
+	node.queued[b->index] = FALSE;
+	memmove(node.ready, node.ready + 1, --node.n_ready * sizeof(node.ready[0]));
+	return 0;
+}
+
+int __wrap_ioctl(int fd, unsigned long request, void *arg)
+{
+	struct v4l2_buffer *b = arg;
+
+	if (fd != node.fd)
+		return __real_ioctl(fd, request, arg);
+	switch (request) {
+	case VIDIOC_QUERYCAP:
+		((struct v4l2_capability *)arg)->capabilities =
+			V4L2_CAP_VIDEO_CAPTURE | V4L2_CAP_STREAMING;
+		return 0;
+	case VIDIOC_S_FMT:
+		((struct v4l2_format *)arg)->fmt.pix.sizeimage = SIZE;
+		return 0;
+	case VIDIOC_QUERYBUF:
+		b->flags = V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC;
+		b->length = SIZE;
+		b->m.offset = b->index * SIZE;
+		return 0;
+	case VIDIOC_QBUF:
+		node.queued[b->index] = TRUE;
+		return 0;
+	case VIDIOC_DQBUF:
+		return dequeue(b);
+	case VIDIOC_S_CTRL:
+		node.asked += ((struct v4l2_control *)arg)->id == V4L2_CID_MPEG_VIDEO_FORCE_KEY_FRAME;
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+/* The device has a frame, of `age_ms` ago. */
+static void give(GBytes *frame, guint32 flags, guint age_ms)
+{
+	guint64 when = capture_now() / 1000 - age_ms * 1000;
+	struct v4l2_buffer *b = &node.ready[node.n_ready];
+	gsize size;
+	const guint8 *data = g_bytes_get_data(frame, &size);
+	guint i;
+
+	for (i = 0; i < CAPTURE_BUFFERS && !node.queued[i]; i++)
+		;
+	g_assert_cmpuint(i, <, CAPTURE_BUFFERS);
+	node.queued[i] = FALSE;
+	memcpy(node.map + i * SIZE, data, size);
+	*b = (struct v4l2_buffer){
+		.index = i, .bytesused = (guint32)size, .flags = flags, .sequence = node.sequence++,
+		.timestamp = { (time_t)(when / 1000000), (suseconds_t)(when % 1000000) },
+	};
+	node.n_ready++;
+}
+
+static void open_node(struct capture *c, struct convert *convert, guint32 fourcc)
+{
+	const struct capture_config config = {
+		.camera = "cam0", .entity = "made up", .convert = convert, .width = WIDTH,
+		.height = HEIGHT, .udmabuf = -1, .node = memfd_create("node", MFD_CLOEXEC),
+	};
+
+	memset(&node, 0, sizeof(node));
+	node.fd = config.node;
+	g_assert_cmpint(ftruncate(node.fd, CAPTURE_BUFFERS * SIZE), ==, 0);
+	node.map = mmap(NULL, CAPTURE_BUFFERS * SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, node.fd, 0);
+	g_assert_true(convert_open(convert, convert_find(fourcc), WIDTH, HEIGHT, NULL));
+	*c = (struct capture){ .fd = -1 };
+	g_assert_true(capture_open(c, &config, NULL));
+	g_assert_true(capture_start(c, NULL));
+}
+
+static void close_node(struct capture *c, struct convert *convert)
+{
+	capture_close(c);
+	convert_close(convert);
+	munmap(node.map, CAPTURE_BUFFERS * SIZE);
+}
+
+static GBytes *key_frame, *difference;
+
+static void make_frames(void)
+{
+	const struct h264_config config = { .width = WIDTH, .height = HEIGHT, .bitrate_kbit = 500 };
+	g_autofree guint8 *pic = g_malloc0(WIDTH * HEIGHT * 3 / 2);
+	struct h264 *h = h264_new(&config, NULL);
+	guint i;
+
+	for (i = 0; i < 2; i++) {
+		gboolean key = !i;
+		const guint8 *data;
+		gsize length;
+
+		pic[i] = 255;
+		g_assert_true(h264_nv12(h, pic, pic + WIDTH * HEIGHT, WIDTH, i * 40 * MS, &key,
+					&data, &length, NULL));
+		*(i ? &difference : &key_frame) = g_bytes_new(data, length);
+	}
+	h264_free(h);
+}
+
+/* What is given out until there is no more: 'K' and 'd' each, in a text. */
+static char *taken(struct capture *c)
+{
+	GString *text = g_string_new(NULL);
+	struct capture_frame frame;
+	guint i;
+
+	while (capture_take(c, 500 * MS, &frame, NULL) > 0) {
+		g_assert_nonnull(frame.coded);
+		g_string_append_c(text, frame.key ? 'K' : 'd');
+		g_assert_true(capture_return(c, &frame, NULL));
+	}
+	/* And every buffer is back. */
+	for (i = 0; i < CAPTURE_BUFFERS; i++)
+		g_assert_true(node.queued[i]);
+	return g_string_free(text, FALSE);
+}
+
+#define assert_taken(c, text) do { \
+	g_autofree char *got = taken(c); \
+	g_assert_cmpstr(got, ==, text); \
+} while (0)
+
+static void test_turn(void)
+{
+	struct convert convert;
+	struct capture c;
+
+	open_node(&c, &convert, V4L2_PIX_FMT_H264);
+	give(difference, 0, 0);
+	assert_taken(&c, "");			/* before the first key frame */
+	give(key_frame, 0, 0);
+	give(difference, 0, 0);
+	give(difference, 0, 0);
+	assert_taken(&c, "Kdd");		/* each in its turn */
+	node.sequence += 2;			/* the driver had no buffer for two */
+	give(difference, 0, 0);
+	give(difference, 0, 0);
+	assert_taken(&c, "");
+	give(key_frame, 0, 0);
+	give(difference, V4L2_BUF_FLAG_ERROR, 0);
+	give(difference, 0, 0);
+	assert_taken(&c, "K");			/* broken */
+	g_assert_cmpuint(c.errors, ==, 1);
+	give(key_frame, 0, 0);
+	give(difference, 0, 2000);
+	give(difference, 0, 0);
+	assert_taken(&c, "K");			/* late */
+	g_assert_cmpuint(c.late, ==, 1);
+	give(key_frame, 0, 0);
+	convert_lost(&convert);			/* a no-signal picture was shown */
+	assert_taken(&c, "K");
+	convert_lost(&convert);
+	give(difference, 0, 0);
+	assert_taken(&c, "");
+	g_assert_true(capture_force_key(&c));
+	g_assert_cmpuint(node.asked, ==, 1);
+	close_node(&c, &convert);
+}
+
+/* A stream that begins anew has nothing of the one before. */
+static void test_restart(void)
+{
+	struct convert convert;
+	struct capture c;
+
+	open_node(&c, &convert, V4L2_PIX_FMT_H264);
+	give(key_frame, 0, 0);
+	assert_taken(&c, "K");
+	capture_stop(&c);
+	memset(node.queued, 0, sizeof(node.queued));
+	node.sequence = 0;
+	g_assert_true(capture_start(&c, NULL));
+	give(difference, 0, 0);
+	assert_taken(&c, "");
+	close_node(&c, &convert);
+}
+
+int main(int argc, char **argv)
+{
+	int ret;
+
+	g_test_init(&argc, &argv, NULL);
+	make_frames();
+	g_test_add_func("/capture/turn", test_turn);
+	g_test_add_func("/capture/restart", test_restart);
+	ret = g_test_run();
+	g_bytes_unref(key_frame);
+	g_bytes_unref(difference);
+	return ret;
+}
