@@ -103,7 +103,15 @@ static void on_stop(int number)
 	stopped = 1;
 }
 
-static void run(struct crowd *crowd, unsigned int n, int64_t seconds, uint64_t frames, int64_t ramp_ms)
+static bool enough(const struct crowd *crowd, int64_t ms)
+{
+	const struct figures *f = &crowd->figures;
+
+	return stopped || (ms >= crowd->seconds * 1000 && f->frames >= crowd->want_frames &&
+			   f->sessions >= crowd->want_sessions);
+}
+
+static void run(struct crowd *crowd, unsigned int n, int64_t ramp_ms)
 {
 	g_autofree struct viewer **viewers = g_new(struct viewer *, n);
 	int64_t began = now_ms(), now = began, told = began;
@@ -113,7 +121,7 @@ static void run(struct crowd *crowd, unsigned int n, int64_t seconds, uint64_t f
 		viewers[i] = viewer_new(crowd, &g_array_index(crowd->rights, struct right,
 							      i % crowd->rights->len),
 					began + (int64_t)(g_rand_double(crowd->rand) * (double)ramp_ms));
-	while (!stopped && (now - began < seconds * 1000 || crowd->figures.frames < frames)) {
+	while (!enough(crowd, now - began)) {
 		struct epoll_event events[256];
 		int got = epoll_wait(crowd->epoll, events, G_N_ELEMENTS(events), TICK_MS), e;
 
@@ -164,7 +172,7 @@ int main(int argc, char **argv)
 {
 	g_autofree char *rights = NULL, *address = NULL, *size = NULL, *ports = NULL;
 	gint port = 8554, sessions = 16, seconds = 10, seed = 1, life_ms = 20000, ramp_ms = 1000, opening = 24, silent_ms = 15000;
-	gint64 frames = 0;
+	gint64 frames = 0, played = 0;
 	gboolean scaled = FALSE;
 	const GOptionEntry entries[] = {
 		{ "rights", 0, 0, G_OPTION_ARG_FILENAME, &rights, "lines of VIEWER PASSWORD CAMERA NUMBER", "FILE" },
@@ -173,6 +181,7 @@ int main(int argc, char **argv)
 		{ "sessions", 0, 0, G_OPTION_ARG_INT, &sessions, "at once", "N" },
 		{ "seconds", 0, 0, G_OPTION_ARG_INT, &seconds, "at least so long", "N" },
 		{ "frames", 0, 0, G_OPTION_ARG_INT64, &frames, "and until so many were displayed", "N" },
+		{ "played", 0, 0, G_OPTION_ARG_INT64, &played, "and in so many sessions", "N" },
 		{ "seed", 0, 0, G_OPTION_ARG_INT, &seed, "of all that is random", "N" },
 		{ "life-ms", 0, 0, G_OPTION_ARG_INT, &life_ms, "how long a viewer stays, in the mean", "N" },
 		{ "ramp-ms", 0, 0, G_OPTION_ARG_INT, &ramp_ms, "in which all come at first", "N" },
@@ -198,10 +207,13 @@ int main(int argc, char **argv)
 	crowd.address = address ? address : "127.0.0.1";
 	crowd.port = (unsigned int)port;
 	crowd.life_ms = (unsigned int)life_ms;
+	crowd.seconds = seconds;
+	crowd.want_frames = (uint64_t)frames;
+	crowd.want_sessions = (uint64_t)played;
 	crowd.silent_ms = (unsigned int)silent_ms;
 	crowd.opening_max = (unsigned int)opening;
 	signal(SIGINT, on_stop);
 	crowd.rand = g_rand_new_with_seed((guint32)seed);
-	run(&crowd, (unsigned int)sessions, seconds, (uint64_t)frames, ramp_ms);
+	run(&crowd, (unsigned int)sessions, ramp_ms);
 	return 0;
 }

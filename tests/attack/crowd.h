@@ -55,6 +55,8 @@ struct crowd {
 	unsigned int port, ports_first, ports_count;	/* local ports, or none chosen */
 	unsigned int width, height, life_ms, silent_ms;
 	unsigned int cell;		/* of the tag; 0: the picture is a sensor's array, scaled */
+	int64_t seconds;
+	uint64_t want_frames, want_sessions;	/* it goes on until there are these, too */
 	int epoll;
 	GRand *rand;
 	GArray *rights;			/* struct right */

@@ -76,7 +76,7 @@ struct volet_camera_config {
 	unsigned int jpeg_quality;	/* 1..100 */
 	unsigned int slots;		/* 2..VOLET_SLOTS_MAX */
 	unsigned int slot_size_kib;	/* a multiple of 64, the largest page size there is */
-	unsigned int max_sessions;	/* of this camera; what its process may take follows from it */
+	unsigned int max_sessions;	/* of this camera: its process is limited to them */
 	GPtrArray *profiles;		/* struct volet_profile_config *, one at least; the first is preset */
 };
 

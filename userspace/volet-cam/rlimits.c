@@ -10,7 +10,7 @@
 #include "error.h"
 #include "memory.h"
 
-#define PIXEL_MAX	4		/* bytes of a pixel in any format that there is a way from */
+#define PIXEL_MAX	4		/* bytes of a pixel, in any format */
 #define PADDING		(1u << 20)	/* what a receiver may want of a buffer besides */
 
 static guint64 session_size(const struct volet_camera_config *config)

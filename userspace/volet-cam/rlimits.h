@@ -13,7 +13,7 @@
 
 #define LIMITS_FILES	48		/* its channels, its device, the capture ring */
 #define LIMITS_ENCODER_FILES	17	/* its node, and up to 8 buffers in each of two queues */
-#define LIMITS_SPACE	(192u << 20)	/* bytes, beyond what is mapped at the start and the sessions */
+#define LIMITS_SPACE	(192u << 20)	/* bytes, besides what is mapped at the start and sessions */
 
 /* Bytes of the largest file: a session's memory, or a buffer of the capture ring. */
 guint64 limits_file(const struct volet_camera_config *config);

@@ -18,7 +18,7 @@
 #include "msg.h"
 #include "notify.h"
 
-/* What voletd can ask for at most (cameras, sessions with TLS, connections), and some that are dying. */
+/* What voletd can ask for at most (cameras, sessions with TLS), and some that are dying. */
 #define CHILDREN_MAX 6144
 
 /* A slot is free when pid is 0; id is 0 once its voletd is gone. */

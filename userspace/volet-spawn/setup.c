@@ -196,7 +196,8 @@ static pid_t log_through_pipe(void)
 	if (pid == 0) {
 		close(1);
 		/* A name of its own: it starts nothing. */
-		if (prctl(PR_SET_NAME, "volet-log") < 0 || dup2(fds[0], 0) < 0 || close_range(3, ~0U, 0) < 0 ||
+		if (prctl(PR_SET_NAME, "volet-log") < 0 || dup2(fds[0], 0) < 0 ||
+		    close_range(3, ~0U, 0) < 0 ||
 		    setgroups(0, NULL) < 0 || setresgid(65534, 65534, 65534) < 0 ||
 		    setresuid(65534, 65534, 65534) < 0)
 			spawn_die("log: %m");

@@ -22,7 +22,7 @@
 #define START_MS	30000			/* to set up a device */
 #define SILENT_MS	15000			/* figures come once a second */
 #define MESSAGES_MAX	600			/* in a second; or, when that is more: */
-#define MESSAGES_OWN	88			/* its own, and two for each session that there may be */
+#define MESSAGES_OWN	88			/* its own, and two for each session */
 
 static gboolean on_restart(gpointer data)
 {

@@ -58,8 +58,8 @@ static void give_up(struct signer *signer, const char *why)
 		say("%s; %s", why, daemon->signer ? "the certificate and key in use stay" :
 						    "RTSPS waits until there is another");
 		if (!daemon->signer && !daemon->next_signer && !daemon->signer_timer)
-			daemon->signer_timer = g_timeout_add(in_use ? RESTART_MS : RETRY_MS, on_retry,
-							     daemon);
+			daemon->signer_timer =
+				g_timeout_add(in_use ? RESTART_MS : RETRY_MS, on_retry, daemon);
 	} else {
 		daemon_fail(daemon, why);
 	}
