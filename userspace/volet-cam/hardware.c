@@ -264,12 +264,23 @@ struct hardware *hardware_new(const struct hardware_config *config, GError **err
 	return NULL;
 }
 
+static void say_figures(const struct hardware *h)
+{
+	guint64 imported, copied;
+
+	m2m_figures(h->m2m, &imported, &copied);
+	cam_log(h->name, "it has read %" G_GUINT64_FORMAT " pictures where they were captured and %"
+		G_GUINT64_FORMAT " that were copied", imported, copied);
+}
+
 void hardware_free(struct hardware *h)
 {
 	if (!h)
 		return;
-	if (h->m2m)
+	if (h->m2m) {
+		say_figures(h);
 		hardware_forget(h);
+	}
 	m2m_free(h->m2m);
 	annexb_free(h->annexb);
 	g_free(h->name);
@@ -288,11 +299,6 @@ gboolean hardware_forces_key(const struct hardware *h)
 
 void hardware_forget(struct hardware *h)
 {
-	guint64 imported, copied;
-
-	m2m_figures(h->m2m, &imported, &copied);
-	cam_log(h->name, "stopped; so far it has read %" G_GUINT64_FORMAT " pictures where they were "
-		"captured and %" G_GUINT64_FORMAT " that were copied", imported, copied);
 	release(h, NULL);
 	m2m_stop(h->m2m);
 }
