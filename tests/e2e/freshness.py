@@ -224,7 +224,7 @@ def results(limit):
         run('session', hold_session)
         for name, function in {'camera': hold_camera, 'socket': hold_socket, 'slow': read_slowly,
                                **({'usual': describe_usual} if limit == NONE else {'describe': describe})}.items():
-            threads.append(threading.Thread(target=run, args=(name, function)))
+            threads.append(threading.Thread(target=run, args=(name, function), daemon=True))
             threads[-1].start()
         for thread in threads:
             thread.join()

@@ -63,7 +63,7 @@ class Reader(threading.Thread):
     """
 
     def __init__(self, client, piece=65536, pause=0.0):
-        super().__init__()
+        super().__init__(daemon=True)
         self.client, self.piece, self.pause = client, piece, pause
         self.frames, self.error, self.ended = Frames(), None, False
         self.stopping, self.hold, self.bytes = threading.Event(), threading.Event(), 0

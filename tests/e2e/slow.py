@@ -53,7 +53,7 @@ class Slow(threading.Thread):
     """A slow viewer that comes again each time it is cut."""
 
     def __init__(self, it, pace):
-        super().__init__()
+        super().__init__(daemon=True)
         self.it, self.pace = it, pace
         self.stopping, self.plays = threading.Event(), threading.Event()
         self.whole, self.error, self.cuts = [], None, 0
