@@ -234,11 +234,10 @@ def attacks(tally, only, env=None):
 def board_parts(tally, only):
     vm.say('building for the board: modules, programs, three test builds, selftests')
     modules, programs = run.build()
-    faulty = [vm.build_arm64(fault, f'-Dfault={fault}') for fault in ('cross', 'unchecked', 'loose')]
     extra = [('/volet/selftests', vm.build_selftests()), ('/volet/e2e', '/src/tests/e2e'),
              ('/usr/libexec/volet-formats/volet-cam', vm.build_formats(vm.build_arm64, 'arm64-formats')),
              *[(f'/usr/libexec/volet-tests/{p.name}', p) for p in board_tests(programs)]]
-    project = vm.project_image([*modules, vm.build_vicodec()], [programs, *faulty], extra)
+    project = vm.project_image([*modules, vm.build_vicodec()], programs, extra, vm.build_faults())
     if not only or 'stream' in only:
         vm.say('the board, played to clients outside it')
         tally.program('stream', [sys.executable, '-B', '/src/tests/e2e/host.py', project])

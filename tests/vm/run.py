@@ -123,7 +123,7 @@ def main():
     modules, programs = build()
     vm.say('building the tag reader for this machine')
     vm.meson('native')
-    project = vm.project_image(modules, [programs])
+    project = vm.project_image(modules, programs)
 
     password = secrets.token_urlsafe(12)
     share = pathlib.Path('/tmp/share')

@@ -19,7 +19,7 @@ def main():
     args = args.parse_args()
     vm.BUILD.mkdir(exist_ok=True)
     modules, programs = run.build()
-    project = vm.project_image(modules, [programs],
+    project = vm.project_image(modules, programs,
                                [('/volet/selftests', vm.build_selftests())])
     share = pathlib.Path('/tmp/share')
     share.mkdir()

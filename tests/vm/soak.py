@@ -33,10 +33,9 @@ def main():
         vm.say(f'the streamer on this machine, at length: {part}')
         tally.program(part, [sys.executable, '-B', f'/src/tests/e2e/{part}.py'], env=dict(os.environ, SOAK='1'))
     modules, programs = run.build()
-    faulty = [vm.build_arm64(fault, f'-Dfault={fault}') for fault in ('cross', 'unchecked', 'loose')]
     extra = [('/volet/e2e', '/src/tests/e2e'),
              *[(f'/usr/libexec/volet-tests/{p.name}', p) for p in check.board_tests(programs)]]
-    project = vm.project_image(modules, [programs, *faulty], extra)
+    project = vm.project_image(modules, programs, extra, vm.build_faults())
     vm.say('the board, two cameras: attacks, at length')
     check.guest_part(tally, project, JOB, 6 * 3600)
     print(f'{tally.passed} passed, {tally.failed} failed, {tally.skipped} skipped', flush=True)

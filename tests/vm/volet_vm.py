@@ -181,18 +181,25 @@ def meson(name, *options, targets=()):
     return out
 
 
-def build_faulty():
-    """Natively, of the programs alone that have one: the faults of meson.options."""
-    out = BUILD / 'native-faulty'
-    if not (out / 'build.ninja').exists():
-        run(['meson', 'setup', out, SRC, '--prefix=/usr', '--sysconfdir=/etc', '--localstatedir=/var',
-             '-Dfault=cross,unchecked,loose'])
-    run(['ninja', '-C', out, *(f'userspace/{name}/{name}' for name in ('voletd', 'volet-cam', 'volet-rtsp'))],
-        log=BUILD / 'native-faulty.log')
-
-
 def build_arm64(name='arm64', *options, targets=()):
     return meson(name, '--cross-file', SRC / 'tests/vm/arm64.cross', *options, targets=targets)
+
+
+# Of test builds the programs alone are built, not the tests again.
+PROGRAMS = sorted(path.parent.name for path in SRC.glob('userspace/volet*/meson.build'))
+FAULTS = 'cross', 'unchecked', 'loose'
+
+
+def build_faulty():
+    """Natively, of the programs alone that have one: the faults of meson.options."""
+    meson('native-faulty', f'-Dfault={",".join(FAULTS)}',
+          targets=[f'userspace/{name}/{name}' for name in ('voletd', 'volet-cam', 'volet-rtsp')])
+
+
+def build_faults():
+    """For the board, one build for each fault."""
+    return [build_arm64(fault, f'-Dfault={fault}', targets=[f'userspace/{name}/{name}' for name in PROGRAMS])
+            for fault in FAULTS]
 
 
 CAM = 'userspace/volet-cam/volet-cam'
@@ -230,24 +237,22 @@ def depmod(tree, modules):
     shutil.rmtree(lib)
 
 
-def project_image(modules, programs, extra=()):
+def project_image(modules, programs, extra=(), faulty=()):
     """
-    What was built, as the second image. `programs` are meson build directories: the first is
-    installed, of the others (test builds) the programs go to /usr/libexec/volet-NAME. `extra`
-    are (path in the guest, file or directory) pairs.
+    What was built, as the second image. `programs` is a meson build directory, which is
+    installed; of those in `faulty` the programs go to /usr/libexec/volet-NAME. `extra` are (path
+    in the guest, file or directory) pairs.
     """
     tree = pathlib.Path('/tmp/project')
     shutil.rmtree(tree, ignore_errors=True)
     tree.mkdir()
     depmod(tree, modules)
-    for i, out in enumerate(programs):
-        run(['meson', 'install', '-C', out, '--no-rebuild', '--quiet', '--destdir', tree / f'd{i}'])
-    for i, out in enumerate(programs):
-        if i == 0:
-            shutil.copytree(tree / 'd0', tree, dirs_exist_ok=True)
-        else:
-            shutil.copytree(tree / f'd{i}/usr/libexec/volet', tree / f'usr/libexec/volet-{out.name}')
-        shutil.rmtree(tree / f'd{i}')
+    run(['meson', 'install', '-C', programs, '--no-rebuild', '--quiet', '--destdir', tree])
+    for out in faulty:
+        where = tree / f'usr/libexec/volet-{out.name}'
+        where.mkdir()
+        for name in PROGRAMS:
+            shutil.copy(out / 'userspace' / name / name, where)
     shutil.copytree(SRC / 'tests/vm/guest', tree / 'volet')
     for where, what in extra:
         dest = tree / where.lstrip('/')
