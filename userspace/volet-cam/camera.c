@@ -10,6 +10,7 @@
 #include "error.h"
 #include "msg.h"
 
+#define RAW_SLOTS	3	/* pictures as they are have 8 MB where a JPEG has 0.2 */
 #define SECOND_NS	G_GUINT64_CONSTANT(1000000000)
 
 /* Figures may be missed when voletd is busy; the end of a session may not, for it is accounted. */
@@ -91,6 +92,11 @@ static gboolean open_encodes(struct camera *cam, GError **error)
 		out->width = profile->width;
 		out->height = profile->height;
 		out->n_parameters = encode_parameters(cam->encodes[i], out->parameters);
+		if (config_profile_is_raw(profile)) {
+			out->slots = MIN(config->slots, RAW_SLOTS);
+			out->slot_size = (guint)memory_round_up(VOLET_SLOT_PAYLOAD +
+								encode_raw_size(profile));
+		}
 		if (out->codec == VOLET_CODEC_H264 && !out->n_parameters)
 			return cam_error(error, 0, "profile %s: no parameter sets", out->name);
 	}

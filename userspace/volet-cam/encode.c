@@ -2,9 +2,12 @@
 /* One profile's encode; see encode.h. */
 #include "encode.h"
 
+#include <string.h>
+
 #include "encoder.h"
 #include "h264.h"
 #include "scale.h"
+#include "xrgb.h"
 
 #define SECOND_NS	G_GUINT64_CONSTANT(1000000000)
 #define KEY_NS		SECOND_NS	/* between key frames */
@@ -12,12 +15,18 @@
 struct encode {
 	const struct volet_profile_config *profile;
 	struct scaler *scaler;		/* NULL when the size is the camera's */
-	struct encoder *jpeg;		/* one of these two */
+	struct encoder *jpeg;		/* one of these three */
 	struct h264 *h264;
+	guint8 *xrgb;			/* the picture as a display takes it */
 	gboolean used;			/* has seen a picture since encode_forget() */
 	guint64 due_ns;			/* no picture before this */
 	guint64 key_ns;			/* of the newest key frame */
 };
+
+gsize encode_raw_size(const struct volet_profile_config *profile)
+{
+	return config_profile_is_raw(profile) ? (gsize)profile->width * profile->height * 4 : 0;
+}
 
 struct encode *encode_new(const struct volet_profile_config *profile, guint width, guint height,
 			  GError **error)
@@ -31,9 +40,11 @@ struct encode *encode_new(const struct volet_profile_config *profile, guint widt
 	e->profile = profile;
 	if (profile->codec == VOLET_CODEC_JPEG)
 		e->jpeg = encoder_new(profile->width, profile->height, (int)profile->quality, error);
-	else
+	else if (profile->codec == VOLET_CODEC_H264)
 		e->h264 = h264_new(&h264, error);
-	if (!e->jpeg && !e->h264) {
+	else
+		e->xrgb = g_malloc0(encode_raw_size(profile));
+	if (!e->jpeg && !e->h264 && !e->xrgb) {
 		g_prefix_error(error, "profile %s: ", profile->name);
 		encode_free(e);
 		return NULL;
@@ -50,6 +61,7 @@ void encode_free(struct encode *e)
 	encoder_free(e->jpeg);
 	h264_free(e->h264);
 	scaler_free(e->scaler);
+	g_free(e->xrgb);
 	g_free(e);
 }
 
@@ -66,7 +78,7 @@ gboolean encode_due(const struct encode *e, guint64 captured_ns)
 
 gboolean encode_key_due(const struct encode *e, guint64 captured_ns)
 {
-	return e->jpeg || !e->key_ns || captured_ns >= e->key_ns + KEY_NS;
+	return !e->h264 || !e->key_ns || captured_ns >= e->key_ns + KEY_NS;
 }
 
 gboolean encode_nv12(struct encode *e, const guint8 *y, const guint8 *uv, gsize stride,
@@ -87,6 +99,12 @@ gboolean encode_nv12(struct encode *e, const guint8 *y, const guint8 *uv, gsize 
 	*key = encode_key_due(e, captured_ns);
 	if (e->jpeg)
 		return encoder_nv12(e->jpeg, y, uv, stride, data, length, error);
+	if (e->xrgb) {
+		xrgb_nv12(e->xrgb, y, uv, stride, e->profile->width, e->profile->height);
+		*data = e->xrgb;
+		*length = encode_raw_size(e->profile);
+		return TRUE;
+	}
 	if (!h264_nv12(e->h264, y, uv, stride, captured_ns, key, data, length, error))
 		return FALSE;
 	if (*key)
@@ -103,4 +121,6 @@ void encode_forget(struct encode *e)
 		h264_forget(e->h264);
 	if (e->scaler)
 		scaler_forget(e->scaler);
+	if (e->xrgb)
+		memset(e->xrgb, 0, encode_raw_size(e->profile));
 }

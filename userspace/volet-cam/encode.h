@@ -21,6 +21,9 @@ struct encode *encode_new(const struct volet_profile_config *profile, guint widt
 			  GError **error);
 void encode_free(struct encode *encode);	/* also right for NULL */
 
+/* Bytes of each picture of a profile that isn't encoded; 0 of another. */
+gsize encode_raw_size(const struct volet_profile_config *profile);
+
 /* See VOLET_FRAME_MEMORY; into `out`, of VOLET_PARAMETERS_MAX bytes. Returns their length. */
 guint encode_parameters(struct encode *encode, guint8 *out);
 

@@ -20,7 +20,10 @@ struct spawn_options {
 	uid_t session_first;
 	unsigned int session_count;
 	uid_t sign_uid;		/* 0: none, and no volet-sign */
-	char path[VOLET_PROGRAM_SIGN + 1][256];	/* by enum volet_program */
+	uid_t display_first;
+	unsigned int display_count;	/* 0: none, and no volet-kms */
+	gid_t display_gid;
+	char path[VOLET_PROGRAM_KMS + 1][256];	/* by enum volet_program */
 };
 
 /* Read the command line and check the programs; says what is wrong and exits on bad input. */

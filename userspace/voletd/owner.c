@@ -93,7 +93,8 @@ static GVariant *session_status(const struct session *session)
 	add_text(&dict, "camera", session->camera_name);
 	add_text(&dict, "profile", session->profile_name);
 	add_text(&dict, "source", session->peer);
-	add_text(&dict, "transport", "RTSP over TCP, not encrypted");
+	add_text(&dict, "transport", session->kind == SESSION_DISPLAY ? "local display" :
+		 session->kind == SESSION_CONSUMER ? "local program" : "RTSP over TCP, not encrypted");
 	add_since(&dict, "uptime-ms", session->granted_ns);
 	add_number(&dict, "frames", session->sent.frames);
 	add_number(&dict, "bytes", session->sent.bytes);
@@ -232,6 +233,8 @@ static GVariant *end_all(struct daemon *daemon, unsigned int kind, const char *w
 		report_id(id, &session->id);
 		g_variant_builder_add(&ended, "(ssss)", granted ? id : "", session->viewer->name,
 				      session->camera_name, session->peer);
+		if (session->display)
+			display_stop(session->display);
 		session_end(session, VOLET_REASON_OWNER);
 	}
 	return g_variant_new("(a(ssss))", &ended);
