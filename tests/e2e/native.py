@@ -38,9 +38,12 @@ def free_port():
 
 
 class Streamer:
-    """One streamer with these camera sections ({name: {key: value}}); alice sees the first, bob all."""
+    """
+    One streamer with these camera sections ({name: {key: value}}); alice sees the first, bob all.
+    `extra` is more of [volet], `groups` more after it.
+    """
 
-    def __init__(self, cameras, extra=''):
+    def __init__(self, cameras, extra='', groups=''):
         self.port, names = free_port(), list(cameras)
         run = pathlib.Path('/run/volet')
         run.mkdir(exist_ok=True)
@@ -52,8 +55,8 @@ class Streamer:
             ha1 = hashlib.md5(f'{viewer}:volet:{password}'.encode()).hexdigest()
             its = names[:1] if viewer == 'alice' else names
             text += f'\n[viewer {viewer}]\nha1 = {ha1}\ncameras = {";".join(its)}\n'
-        config = run / 'volet.conf'
-        config.write_text(text)
+        self.config = config = run / 'volet.conf'
+        config.write_text(text + groups)
         os.chown(config, DAEMON_UID, DAEMON_UID)
         config.chmod(0o600)
         self.log, self.figures = HOME / 'log', HOME / 'figures'
@@ -65,7 +68,8 @@ class Streamer:
             self.until(lambda: (run / 'spawn.sock').exists(), 'volet-spawn is up')
             self.voletd = subprocess.Popen(
                 ['setpriv', f'--reuid={DAEMON_UID}', f'--regid={DAEMON_UID}', '--clear-groups', '--no-new-privs',
-                 PROGRAMS / 'voletd', '--config', config, '--spawn', '/run/volet/spawn.sock'],
+                 PROGRAMS / 'voletd', '--config', config, '--spawn', '/run/volet/spawn.sock',
+                 '--local', '/run/volet/local.sock'],
                 stderr=log, stdout=figures)
         self.until(lambda: self.text().count(': ready, ') == len(names), 'every camera is ready')
 
@@ -193,12 +197,17 @@ def test_one_restarted():
         only_own(tags(streamer.player('alice', 'cam0', 3, '320x240')), 0, 3)
 
 
-def main():
+def install():
+    """The programs where their users can run them."""
     shutil.rmtree(HOME, ignore_errors=True)
     PROGRAMS.mkdir(parents=True)
     for name in 'volet-spawn', 'voletd', 'volet-cam', 'volet-rtsp', 'volet-tls', 'volet-sign':
         shutil.copy(BUILD / 'userspace' / name / name, PROGRAMS)
     HOME.chmod(0o755)
+
+
+def main():
+    install()
     wanted = sys.argv[1:]
     tests = [test_two_cameras, test_small, test_no_camera, test_one_restarted]
     return 1 if tap.run([t for t in tests if not wanted or t.__name__ in wanted]) else 0

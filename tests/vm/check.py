@@ -114,7 +114,7 @@ STREET = """/volet/start-board 2 || exit 1
 """
 STREAMER = ['operate', 'h264', 'nosignal', 'attack_session', 'attack_frames', 'guest', 'rtsps']
 AFTERWARDS = {'nosignal': '/volet/play-scenes 1	# its player ended with the camera\n'}
-PARTS = ['static', 'units', 'native', 'stream', 'board-units', 'selftests', *ALONE, *STREAMER]
+PARTS = ['static', 'units', 'native', 'local', 'stream', 'board-units', 'selftests', *ALONE, *STREAMER]
 
 
 def program_of(part, only):
@@ -231,12 +231,15 @@ def main():
     only = parse(sys.argv[1:])
     vm.BUILD.mkdir(exist_ok=True)
     native_parts(tally, lambda part: not only or part in only)
-    if not only or {'native', 'stream'} & set(only):
+    if not only or {'native', 'local', 'stream'} & set(only):
         vm.meson('native')
     if not only or 'native' in only:
         vm.say('the streamer on this machine, with test cameras')
         tally.program('native', [sys.executable, '-B', '/src/tests/e2e/native.py', *only.get('native', [])])
-    if not only or set(only) - {'static', 'units', 'native'}:
+    if not only or 'local' in only:
+        vm.say('local consumers on this machine, with test cameras')
+        tally.program('local', [sys.executable, '-B', '/src/tests/e2e/local.py', *only.get('local', [])])
+    if not only or set(only) - {'static', 'units', 'native', 'local'}:
         board_parts(tally, only)
     vm.say('done')
     print(f'{tally.passed} passed, {tally.failed} failed, {tally.skipped} skipped', flush=True)

@@ -14,17 +14,23 @@
 #include <sys/un.h>
 #include "protocol.h"
 
-/* One whole message of `size` bytes, and the descriptor that came with it, or -1. */
-static int receive(int sock, void *msg, size_t size)
+/*
+ * One whole message of `size` bytes of `sock`, and the descriptor that came with it, or -1. On
+ * `control`, once that is another channel, nothing more comes but the end.
+ */
+static int receive(int sock, int control, void *msg, size_t size)
 {
-	union { struct cmsghdr align; char space[CMSG_SPACE(sizeof(int))]; } control = { 0 };
+	struct pollfd wait[] = { { .fd = sock, .events = POLLIN }, { .fd = control, .events = POLLIN } };
+	union { struct cmsghdr align; char space[CMSG_SPACE(sizeof(int))]; } rights = { 0 };
 	struct iovec data = { msg, size };
-	struct msghdr head = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control,
-			       .msg_controllen = sizeof(control) };
+	struct msghdr head = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = &rights,
+			       .msg_controllen = sizeof(rights) };
 
-	if (recvmsg(sock, &head, MSG_CMSG_CLOEXEC) != (ssize_t)size || head.msg_flags)
+	if (poll(wait, 2, -1) < 0 || (sock != control && wait[1].revents))
+		errx(0, "voletd has ended the session");
+	if (recvmsg(sock, &head, MSG_CMSG_CLOEXEC) != (ssize_t)size || (head.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
 		errx(1, "the session has ended");
-	return head.msg_controllen ? *(int *)CMSG_DATA(&control.align) : -1;
+	return head.msg_controllen ? *(int *)CMSG_DATA(&rights.align) : -1;
 }
 
 int main(int argc, char **argv)
@@ -43,10 +49,10 @@ int main(int argc, char **argv)
 	strncpy(ask.local.profile, argv[3], sizeof(ask.local.profile) - 1);
 	if (connect(control, (struct sockaddr *)&to, sizeof(to)) || send(control, &ask, sizeof(ask), 0) < 0)
 		err(1, "%s", argv[1]);
-	frames = receive(control, &told, sizeof(told));
+	frames = receive(control, control, &told, sizeof(told));
 	if (told.type != VOLET_CTL_GRANTED)
 		errx(1, "not granted: message %u, %u", told.type, told.denied.why);
-	memfd = receive(frames, &msg, sizeof(msg));
+	memfd = receive(frames, control, &msg, sizeof(msg));
 	if (msg.type != VOLET_FRAME_MEMORY)
 		errx(1, "refused by the camera: %u", msg.end.reason);
 	struct volet_frame_memory layout = msg.memory;
@@ -54,12 +60,9 @@ int main(int argc, char **argv)
 	if (memory == MAP_FAILED || send(frames, &start, sizeof(start), 0) < 0)
 		err(1, "start");
 	for (; left; left--) {
-		struct pollfd wait[] = { { .fd = frames, .events = POLLIN }, { .fd = control, .events = POLLIN } };
 		struct volet_frame done = { .type = VOLET_FRAME_RELEASE };
 
-		if (poll(wait, 2, -1) < 0 || wait[1].revents)	/* voletd says nothing more but END */
-			errx(0, "the session has ended");
-		receive(frames, &msg, sizeof(msg));
+		receive(frames, control, &msg, sizeof(msg));
 		struct volet_frame_stamp stamp = msg.ready, *slot = (void *)(memory + stamp.slot * layout.slot_size);
 		/* Whose is it? The message, the slot and the grant say the same, or something is wrong. */
 		if (msg.type != VOLET_FRAME_READY || memcmp(slot, &stamp, sizeof(stamp)) || stamp.captured_ns < told.granted.granted_ns ||
