@@ -361,6 +361,7 @@ static void test_options(void)
 		{ "--session-uids", "61001-61000" }, { "--session-uids", "0-5" },
 		{ "--session-uids", "60901-61000" }, { "--session-uids", "1-100000" },
 		{ "--programs", "/" }, { "--programs", "here" }, { "--programs", "/usr/bin" },
+		{ "--display-uids", "60700-60701" }, { "--display-gid", "44" }, { "--display-uids", "61002" },
 		{ "--colour", "no" }, { "more" },
 	};
 	g_autofree char *log = NULL;
@@ -377,6 +378,7 @@ static void test_options(void)
 	g_assert_true(g_file_get_contents(log_path, &log, NULL, NULL));
 	g_assert_nonnull(strstr(log, "--session-uids: \"61001-61000\" is not FIRST-LAST"));
 	g_assert_nonnull(strstr(log, "overlap; give each ids of its own"));
+	g_assert_nonnull(strstr(log, "a display needs both"));
 }
 
 static void test_skipped(void)

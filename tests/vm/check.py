@@ -112,7 +112,8 @@ ALONE = ['cam', 'sources']
 STREET = """/volet/start-board 2 || exit 1
 /volet/play-scenes 2
 """
-STREAMER = ['operate', 'h264', 'nosignal', 'attack_session', 'attack_frames', 'guest', 'rtsps']
+STREAMER = ['kms', 'operate', 'h264', 'nosignal', 'attack_session', 'attack_frames', 'guest', 'rtsps']
+DISPLAYS = [(1920, 1080), (1280, 720)]      # as tests/e2e/kms.py knows them
 AFTERWARDS = {'nosignal': '/volet/play-scenes 1	# its player ended with the camera\n'}
 PARTS = ['static', 'units', 'native', 'local', 'stream', 'board-units', 'selftests', *ALONE, *STREAMER]
 
@@ -157,7 +158,7 @@ def guest_part(tally, project, job, limit=3600):
             vm.say(line.removeprefix('volet: '))
 
     try:
-        with vm.Board(project, share, 2, on_line=relay) as board:
+        with vm.Board(project, share, 2, on_line=relay, displays=DISPLAYS) as board:
             board.wait(limit)
     except vm.Failed as failure:
         tally.fail('the board\'s tests', str(failure))

@@ -6,6 +6,7 @@
 
 #define LABEL		"display section"
 #define SESSIONS_MAX	16
+#define OVERFLOW_UID	65534
 
 const struct volet_local_config *config_find_local(const GPtrArray *locals, const char *name)
 {
@@ -155,6 +156,12 @@ static bool read_consumer(const struct config_reader *reader, const char *group,
 			   error) ||
 	    !config_cameras(reader, group, config, consumer->viewer.cameras, error))
 		return false;
+	if (consumer->uid == OVERFLOW_UID) {
+		config_fail(error, reader, group, "uid",
+			    "that is nobody's, and what the kernel says of users that it can't name;"
+			    " give the program a user of its own");
+		return false;
+	}
 	for (i = 0; i < config->consumers->len; i++) {
 		const struct volet_local_config *other = config->consumers->pdata[i];
 

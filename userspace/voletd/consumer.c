@@ -14,6 +14,8 @@
 
 #include "local.h"
 
+#define OVERFLOW_UID	65534	/* what the kernel tells of a user that isn't in one's namespace */
+
 static const struct volet_local_config *find_uid(const struct volet_config *config, uid_t uid)
 {
 	unsigned int i;
@@ -63,7 +65,10 @@ static gboolean on_connection(int listener, G_GNUC_UNUSED GIOCondition condition
 	if (fd < 0 || !local_peer(fd, &uid, &pid))
 		return G_SOURCE_CONTINUE;
 	local = find_uid(daemon->config, uid);
-	if (!local) {
+	if (uid == OVERFLOW_UID) {
+		say_refused(daemon, uid, "which user that is can't be seen in this user namespace"
+			    " (PrivateUsers= of the unit, see Documentation/operation.rst)");
+	} else if (!local) {
 		say_refused(daemon, uid, "no [local NAME] has it");
 	} else if (sessions_of(daemon, local) >= local->sessions) {
 		say_refused(daemon, uid, "it has as many sessions as it may (sessions =)");
