@@ -328,7 +328,8 @@ static void test_protocol(void)
 		{ { .type = VOLET_SPAWN_START, .program = VOLET_PROGRAM_RTSP, .id = 0 }, 2 },
 		{ { .type = VOLET_SPAWN_START, .program = VOLET_PROGRAM_RTSP, .id = 1 }, 2 },
 		{ { .type = VOLET_SPAWN_START, .program = 0, .id = 2 }, 2 },
-		{ { .type = VOLET_SPAWN_START, .program = VOLET_PROGRAM_SIGN + 1, .id = 2 }, 2 },
+		{ { .type = VOLET_SPAWN_START, .program = VOLET_PROGRAM_KMS + 1, .id = 2 }, 2 },
+		{ { .type = VOLET_SPAWN_START, .program = VOLET_PROGRAM_KMS, .id = 2, .index = VOLET_DISPLAYS_MAX }, 2 },
 		{ { .type = VOLET_SPAWN_START, .program = VOLET_PROGRAM_CAM, .id = 2, .index = 2 }, 2 },
 		{ { .type = VOLET_SPAWN_START, .program = VOLET_PROGRAM_CAM, .id = 2, .index = ~0U }, 2 },
 	};

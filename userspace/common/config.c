@@ -229,7 +229,7 @@ static bool read_groups(const struct config_reader *reader, struct volet_config 
 			continue;
 		config_fail(error, reader, groups[i], NULL,
 			    "unknown group; write [volet], [camera NAME], [profile CAMERA/NAME],"
-			    " [viewer NAME], [display NAME] or [local NAME]");
+			    " [display NAME], [local NAME] or [viewer NAME]");
 		return false;
 	}
 	if (!read_daemon(reader, config, error) || !read_cameras(reader, groups, config, error))
