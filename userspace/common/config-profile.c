@@ -38,7 +38,8 @@ static bool read_codec(const struct config_reader *reader, const char *group,
 		profile->codec = VOLET_CODEC_XRGB;
 	if (profile->codec)
 		return true;
-	config_fail(error, reader, group, "codec", "\"%s\" is not known; write jpeg, h264 or xrgb", codec);
+	config_fail(error, reader, group, "codec",
+		    "\"%s\" is not known; write jpeg or h264, or xrgb for local sessions", codec);
 	return false;
 }
 
