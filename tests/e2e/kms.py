@@ -268,7 +268,9 @@ def test_handed_up():
             tag = tag_of(picture[1:1920 * 1080 * 4:4], 1920, 1080)
         assert tag and tag['camera'] == 0, tag
         assert display.size == 3 * mmap.PAGESIZE, 'its memory holds stamps alone'
-        assert display.hand_up(good, size=size) == protocol, 'buffers again'
+        display.hand_up(good, size=size)
+        camera.run(5, lambda: display.ended is not None)
+        assert display.ended == protocol, 'buffers again'
         assert camera.failed is None
     return [f'{len(wrong)} wrong kinds; filled: {tag}']
 
@@ -286,7 +288,8 @@ def test_own_picture():
         seen.append(f'hall {hall}, yard {yard}')
     until(lambda: shows(HALL, 0)['seq'] > hall['seq'] and shows(YARD, 1, (960, 540))['seq'] > yard['seq'], 30,
           'both go on')
-    assert log().count('its own buffers are filled') == 2, log()[-2000:]
+    # A busy board may lose a session to its deadline; it comes back the same way.
+    assert log().count('its own buffers are filled') >= 2 and 'it copies' not in log(), log()[-2000:]
     assert {uid_of(pid) for pid in processes('volet-kms')} == {60960, 60961}
     done = subprocess.run(['voletctl', '--json', 'status'], capture_output=True, text=True, timeout=20, check=True)
     sessions = {s['viewer']: s for s in json.loads(done.stdout)['sessions']}
