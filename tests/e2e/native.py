@@ -65,7 +65,7 @@ class Streamer:
         for viewer, (password, its) in viewers.items():
             ha1 = hashlib.md5(f'{viewer}:volet:{password}'.encode()).hexdigest()
             text += f'\n[viewer {viewer}]\nha1 = {ha1}\ncameras = {";".join(its)}\n{each}'
-        config = run / 'volet.conf'
+        self.config = config = run / 'volet.conf'
         config.write_text(text + groups)
         os.chown(config, DAEMON_UID, DAEMON_UID)
         config.chmod(0o600)
@@ -94,7 +94,8 @@ class Streamer:
             return subprocess.Popen(
                 ['setpriv', f'--reuid={DAEMON_UID}', f'--regid={DAEMON_UID}', '--clear-groups', '--no-new-privs',
                  self.programs / 'voletd', '--config', '/run/volet/volet.conf', '--spawn', '/run/volet/spawn.sock',
-                 '--control', '/run/volet/control.sock', '--allow-swap'], stderr=log, stdout=figures)
+                 '--control', '/run/volet/control.sock', '--local', '/run/volet/local.sock', '--allow-swap'],
+                stderr=log, stdout=figures)
 
     def text(self):
         return self.log.read_text(errors='replace')

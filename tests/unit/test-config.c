@@ -239,7 +239,7 @@ static const struct bad {
 	{ "[volet]\nauthentication-timeout-s = 121\n" CAMERA, "[volet] authentication-timeout-s", "= 10" },
 	{ "[volet]\nreport-s = often\n" CAMERA, "[volet] report-s", "write report-s = 0" },
 	{ "[volet]\nrtsp-prot = 554\n" CAMERA, "[volet] rtsp-prot", "rtsp-port" },
-	{ "[voled]\n" CAMERA, "[voled]", "write [volet], [camera NAME], [profile CAMERA/NAME] or [viewer NAME]" },
+	{ "[voled]\n" CAMERA, "[voled]", "write [volet], [camera NAME], [profile CAMERA/NAME], [display NAME], [local NAME] or [viewer NAME]" },
 	{ "[camera]\n", "[camera]", "[camera NAME]" },
 	{ "[cameracam0]\n", "[cameracam0]", "[camera NAME]" },
 	{ "[camera a/b]\n", "[camera a/b]", "letters, digits" },

@@ -215,7 +215,24 @@ static void become_nobody(void)
 	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 }
 
-enum mode { OPEN, SHUT, ONLY_LANDLOCK, ONLY_PRIVILEGES };
+enum mode { OPEN, SHUT, SHUT_BUT_ONE, ONLY_LANDLOCK, ONLY_PRIVILEGES };
+
+/* As volet-kms has one of its device; this one every socket answers. */
+static const uint32_t one_more[] = { FIONREAD };
+
+static int try_one_more(void)
+{
+	int n;
+
+	return ioctl(inherited_socket, FIONREAD, &n) < 0 && errno != EINVAL;
+}
+
+static int try_another(void)
+{
+	int one = 1;
+
+	return ioctl(inherited_socket, FIONBIO, &one) < 0;
+}
 
 static int run(int (*call)(void), enum mode mode)
 {
@@ -228,6 +245,7 @@ static int run(int (*call)(void), enum mode mode)
 		become_nobody();
 		inherited_socket = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 		if ((mode == SHUT && !sandbox_apply(why)) ||
+		    (mode == SHUT_BUT_ONE && !sandbox_apply_with(one_more, 1, why)) ||
 		    (mode == ONLY_PRIVILEGES && !sandbox_privileges(why)) ||
 		    (mode == ONLY_LANDLOCK && (!sandbox_privileges(why) || !sandbox_landlock(why)))) {
 			fprintf(stderr, "# %s\n", why);
@@ -308,6 +326,16 @@ static int use_allowed(void)
 static void test_allowed(void)
 {
 	g_assert_cmpint(run(use_allowed, SHUT), ==, 0);
+}
+
+/* A program's own ioctl is allowed to it, and no other is. */
+static void test_one_more(void)
+{
+	g_assert_cmpint(run(try_one_more, OPEN), ==, 0);
+	g_assert_cmpint(run(try_another, OPEN), ==, 0);
+	g_assert_true(killed(run(try_one_more, SHUT)));
+	g_assert_cmpint(run(try_one_more, SHUT_BUT_ONE), ==, 0);
+	g_assert_true(killed(run(try_another, SHUT_BUT_ONE)));
 }
 
 static int look_at_limits(void)
@@ -433,6 +461,7 @@ int main(int argc, char **argv)
 	}
 	g_test_add_func("/sandbox/landlock", test_landlock);
 	g_test_add_func("/sandbox/allowed", test_allowed);
+	g_test_add_func("/sandbox/one-more", test_one_more);
 	g_test_add_func("/sandbox/privileges", test_privileges);
 	g_test_add_func("/sandbox/threads", test_threads);
 	g_test_add_func("/sandbox/start", test_start);

@@ -260,7 +260,7 @@ static void test_queue_dropped(void)
 	struct bench *bench = bench_new();
 	struct viewer viewer;
 	size_t queued, got;
-	int pair[2], size = 1 << 20;
+	int pair[MSG_FDS_MAX], size = 1 << 20;
 
 	viewer = bench_granted(bench);
 	setsockopt(viewer.handed, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));

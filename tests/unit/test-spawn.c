@@ -26,6 +26,8 @@
 #define CAM_GID		60900
 #define CAM_UID		60900
 #define SESSION_UID	61000
+#define DISPLAY_UID	60960
+#define DISPLAY_GID	60044
 
 static const char *spawn_path, *stub_path;
 static char *dir, *socket_path, *log_path;
@@ -48,6 +50,7 @@ static pid_t run_spawner(const char *const *extra)
 	const char *const usual[] = {
 		spawn_path, "--socket", socket_path, "--daemon-uid", "60800", "--session-uids",
 		"61000-61002", "--cam-uids", "60900-60901", "--cam-gid", "60900", "--programs", dir,
+		"--display-uids", "60960-60961", "--display-gid", "60044",
 		"--allow-swap",		/* of the machine that builds */
 	};
 	unsigned int i;
@@ -258,6 +261,29 @@ static void test_ends(void)
 	spawner_end(&spawner, SIGTERM);
 }
 
+/* A uid of its own and the group of the device; as many as there are uids, and each once. */
+static void test_displays(void)
+{
+	struct spawner spawner = spawner_new();
+	struct program one = start(&spawner, VOLET_PROGRAM_KMS, 1, 0);
+	struct program two = start(&spawner, VOLET_PROGRAM_KMS, 2, 1);
+	struct volet_spawn msg;
+
+	assert_report(&one, DISPLAY_UID, DISPLAY_GID);
+	assert_report(&two, DISPLAY_UID + 1, DISPLAY_GID);
+	g_assert_cmpuint(one.report.files, ==, 64);
+	g_assert_cmpuint(one.report.file_size, ==, 0);
+	ask(&spawner, VOLET_PROGRAM_KMS, 3, 0, &one.channel);
+	msg = hear(&spawner);
+	g_assert_cmpuint(msg.type, ==, VOLET_SPAWN_EXITED);
+	g_assert_cmpuint(msg.id, ==, 3);
+	ask(&spawner, VOLET_PROGRAM_KMS, 4, 2, &one.channel);
+	msg = hear(&spawner);
+	g_assert_cmpuint(msg.type, ==, VOLET_SPAWN_EXITED);
+	g_assert_cmpuint(msg.id, ==, 4);
+	spawner_end(&spawner, SIGTERM);
+}
+
 /* A camera's uid serves again at once, so what an earlier one left under it ends first. */
 static void test_orphan(void)
 {
@@ -332,7 +358,8 @@ static void test_protocol(void)
 		{ { .type = VOLET_SPAWN_START, .program = VOLET_PROGRAM_RTSP, .id = 0 }, 2 },
 		{ { .type = VOLET_SPAWN_START, .program = VOLET_PROGRAM_RTSP, .id = 1 }, 2 },
 		{ { .type = VOLET_SPAWN_START, .program = 0, .id = 2 }, 2 },
-		{ { .type = VOLET_SPAWN_START, .program = VOLET_PROGRAM_UDP + 1, .id = 2 }, 2 },
+		{ { .type = VOLET_SPAWN_START, .program = VOLET_PROGRAM_KMS + 1, .id = 2 }, 2 },
+		{ { .type = VOLET_SPAWN_START, .program = VOLET_PROGRAM_KMS, .id = 2, .index = VOLET_DISPLAYS_MAX }, 2 },
 		{ { .type = VOLET_SPAWN_START, .program = VOLET_PROGRAM_CAM, .id = 2, .index = 2 }, 2 },
 		{ { .type = VOLET_SPAWN_START, .program = VOLET_PROGRAM_CAM, .id = 2, .index = ~0U }, 2 },
 	};
@@ -365,6 +392,7 @@ static void test_options(void)
 		{ "--session-uids", "61001-61000" }, { "--session-uids", "0-5" },
 		{ "--session-uids", "60901-61000" }, { "--session-uids", "1-100000" },
 		{ "--programs", "/" }, { "--programs", "here" }, { "--programs", "/usr/bin" },
+		{ "--display-uids", "61002" }, { "--display-uids", "60800-60801" }, { "--display-gid", "0" },
 		{ "--colour", "no" }, { "more" },
 	};
 	g_autofree char *log = NULL;
@@ -381,6 +409,7 @@ static void test_options(void)
 	g_assert_true(g_file_get_contents(log_path, &log, NULL, NULL));
 	g_assert_nonnull(strstr(log, "--session-uids: \"61001-61000\" is not FIRST-LAST"));
 	g_assert_nonnull(strstr(log, "overlap; give each ids of its own"));
+	g_assert_nonnull(strstr(log, "--display-uids overlaps"));
 }
 
 static void test_skipped(void)
@@ -421,7 +450,9 @@ int main(int argc, char **argv)
 	install("volet-tls");
 	install("volet-sign");
 	install("volet-udp");
+	install("volet-kms");
 	g_test_add_func("/spawn/started", test_started);
+	g_test_add_func("/spawn/displays", test_displays);
 	g_test_add_func("/spawn/ends", test_ends);
 	g_test_add_func("/spawn/orphan", test_orphan);
 	g_test_add_func("/spawn/peers", test_peers);

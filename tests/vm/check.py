@@ -113,11 +113,12 @@ ALONE = ['cam', 'sources', 'exposure', 'm2m']
 STREET = """/volet/start-board 2 || exit 1
 /volet/play-scenes 2
 """
-STREAMER = ['operate', 'h264', 'nosignal', 'attack_session', 'attack_frames', 'attack_residue', 'attack_secrets',
+STREAMER = ['kms', 'operate', 'h264', 'nosignal', 'attack_session', 'attack_frames', 'attack_residue', 'attack_secrets',
             'board_crowd', 'guest', 'rtsps']
+DISPLAYS = [(1920, 1080), (1280, 720)]      # as tests/e2e/kms.py knows them
 AFTERWARDS = {'nosignal': '/volet/play-scenes 1	# its player ended with the camera\n'}
 # The streamer on this machine, with test cameras: its function, then attacks on it.
-NATIVE = ['native', 'udp', 'freshness', 'slow']
+NATIVE = ['native', 'local', 'udp', 'freshness', 'slow']
 ATTACKS = ['crowd', 'attack_cam', 'reuse', 'kill9']
 PARTS = ['static', 'units', *NATIVE, *ATTACKS, 'stream', 'board-units', 'selftests', *ALONE, *STREAMER]
 
@@ -162,7 +163,7 @@ def guest_part(tally, project, job, limit=3600):
             vm.say(line.removeprefix('volet: '))
 
     try:
-        with vm.Board(project, share, 2, on_line=relay) as board:
+        with vm.Board(project, share, 2, on_line=relay, displays=DISPLAYS) as board:
             board.wait(limit)
     except vm.Failed as failure:
         tally.fail('the board\'s tests', str(failure))

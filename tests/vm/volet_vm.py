@@ -11,11 +11,13 @@ to run comes in there, and results go out.
 """
 import contextlib
 import hashlib
+import json
 import os
 import pathlib
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -298,10 +300,12 @@ class Board:
     """
     A board that runs /host/job (a script in the directory `share`) and then powers off.
     `on_line` gets each line of its console. `forward` is [(host port, guest port)], bound to
-    127.0.0.1 on the host; the guest itself can reach nothing.
+    127.0.0.1 on the host; the guest itself can reach nothing. `displays` are sizes of virtual
+    displays; what they show is in DIRECTORY/dumps once the guest has asked for it (see `dump`).
     """
 
-    def __init__(self, project, share, cameras=1, forward=(), on_line=None, interactive=False):
+    def __init__(self, project, share, cameras=1, forward=(), on_line=None, interactive=False,
+                 displays=()):
         net = 'user,id=n0,restrict=on' + ''.join(
             f',hostfwd=tcp:127.0.0.1:{host}-:{guest}' for host, guest in forward)
         self.on_line = on_line
@@ -318,6 +322,11 @@ class Board:
         for image in [base_image(), project, scenes()]:
             command += ['-drive', f'if=none,format=raw,readonly=on,id=d{len(command)},file={image}',
                         '-device', f'virtio-blk-pci,drive=d{len(command)}']
+        self.share, self.monitor = pathlib.Path(share), pathlib.Path('/tmp/monitor.sock')
+        for i, (width, height) in enumerate(displays):
+            command += ['-device', f'virtio-gpu-pci,id=display{i},xres={width},yres={height}']
+        if displays:
+            command += ['-qmp', f'unix:{self.monitor},server=on,wait=off']
         pipe = None if interactive else subprocess.PIPE
         self.qemu = subprocess.Popen([str(c) for c in command], stdin=None if interactive else
                                      subprocess.DEVNULL, stdout=pipe,
@@ -338,10 +347,35 @@ class Board:
             with self.changed:
                 self.lines.append(line)
                 self.changed.notify_all()
+            asked = re.match(r'volet-dump: ([\w.-]+) (\w+)$', line)
+            if asked:
+                self.dump(*asked.groups())
             if self.on_line:
                 self.on_line(line)
         with self.changed:
             self.changed.notify_all()
+
+    def dump(self, name, device):
+        """
+        What a display shows now, in dumps/NAME of the shared directory: "WIDTH HEIGHT", a line's end, and
+        the green byte of each pixel, which is what the board is quick enough to look at.
+        """
+        (self.share / 'dumps').mkdir(exist_ok=True)
+        ppm, part = pathlib.Path('/tmp/dump.ppm'), self.share / 'dumps' / f'{name}.part'
+        with socket.socket(socket.AF_UNIX) as monitor, contextlib.suppress(OSError):
+            monitor.connect(str(self.monitor))
+            answers = monitor.makefile()
+            for ask in ({'execute': 'qmp_capabilities'},
+                        {'execute': 'screendump', 'arguments': {'filename': str(ppm), 'device': device}}):
+                monitor.sendall(json.dumps(ask).encode() + b'\n')
+                while not re.search('"(return|error)"', answers.readline() or '"error"'):
+                    pass
+            data = ppm.read_bytes()
+            kind, width, height, depth = data.split(maxsplit=4)[:4]
+            if (kind, depth) == (b'P6', b'255'):
+                pixels = data[-int(width) * int(height) * 3:]
+                part.write_bytes(b'%b %b\n' % (width, height) + pixels[1::3])
+                part.rename(part.with_suffix(''))
 
     def wait_line(self, pattern, timeout):
         """Wait for a console line that matches; Failed when the board stops or time is up."""

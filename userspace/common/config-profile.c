@@ -17,7 +17,7 @@ const struct volet_profile_config *config_profile(const struct volet_camera_conf
 	for (i = 0; i < camera->profiles->len; i++) {
 		const struct volet_profile_config *profile = camera->profiles->pdata[i];
 
-		if (!*name || !strcmp(profile->name, name))
+		if (*name ? !strcmp(profile->name, name) : !config_profile_is_raw(profile))
 			return profile;
 	}
 	return NULL;
@@ -34,13 +34,16 @@ static bool read_codec(const struct config_reader *reader, const char *group,
 		profile->codec = VOLET_CODEC_JPEG;
 	else if (!strcmp(codec, "h264"))
 		profile->codec = VOLET_CODEC_H264;
+	else if (!strcmp(codec, "xrgb"))
+		profile->codec = VOLET_CODEC_XRGB;
 #ifdef VOLET_TEST_FORMATS	/* the one codec that a test machine has an encoder of */
 	else if (!strcmp(codec, "fwht"))
 		profile->codec = VOLET_CODEC_FWHT;
 #endif
 	if (profile->codec)
 		return true;
-	config_fail(error, reader, group, "codec", "\"%s\" is not known; write jpeg or h264", codec);
+	config_fail(error, reader, group, "codec",
+		    "\"%s\" is not known; write jpeg or h264, or xrgb for local sessions", codec);
 	return false;
 }
 
@@ -100,7 +103,7 @@ static bool read_profile(const struct config_reader *reader, const char *group, 
 		"codec", "encoder", "size", "rate", "quality", "bitrate-kbit", NULL
 	};
 	struct volet_profile_config *profile;
-	bool jpeg;
+	bool jpeg, raw;
 
 	if (!msg_name_ok(name) || camera->profiles->len == VOLET_PROFILES_MAX) {
 		config_fail(error, reader, group, NULL,
@@ -118,8 +121,10 @@ static bool read_profile(const struct config_reader *reader, const char *group, 
 	    !read_size(reader, group, camera, profile, error))
 		return false;
 	jpeg = profile->codec == VOLET_CODEC_JPEG;
-	return check_codec_key(reader, group, "quality", "jpeg", jpeg, error) &&
-	       check_codec_key(reader, group, "bitrate-kbit", "h264", !jpeg, error) &&
+	raw = config_profile_is_raw(profile);
+	return check_codec_key(reader, group, "encoder", "jpeg and h264", !raw, error) &&
+	       check_codec_key(reader, group, "quality", "jpeg", jpeg, error) &&
+	       check_codec_key(reader, group, "bitrate-kbit", "h264", !jpeg && !raw, error) &&
 	       config_number(reader, group, "rate", 1, 120, 0, &profile->rate, error) &&
 	       config_number(reader, group, "quality", 1, 100, camera->jpeg_quality,
 			     &profile->quality, error) &&
@@ -127,21 +132,32 @@ static bool read_profile(const struct config_reader *reader, const char *group, 
 			     &profile->bitrate_kbit, error);
 }
 
-static void add_preset(struct volet_camera_config *camera)
+/* For who names no profile: there is one that is encoded. */
+static bool add_preset(const struct config_reader *reader, const char *group,
+		       struct volet_camera_config *camera, GError **error)
 {
-	struct volet_profile_config *profile = g_new0(struct volet_profile_config, 1);
+	struct volet_profile_config *profile;
 
+	if (config_profile(camera, PRESET_NAME) || camera->profiles->len == VOLET_PROFILES_MAX) {
+		config_fail(error, reader, group, NULL,
+			    "each of its profiles has codec = xrgb; add [profile %s/NAME] with"
+			    " codec = jpeg for those who watch from elsewhere", camera->name);
+		return false;
+	}
+	profile = g_new0(struct volet_profile_config, 1);
 	*profile = (struct volet_profile_config) {
 		.name = PRESET_NAME, .codec = VOLET_CODEC_JPEG, .width = camera->width,
 		.height = camera->height, .quality = camera->jpeg_quality,
 	};
 	g_ptr_array_add(camera->profiles, profile);
+	return true;
 }
 
 bool config_read_profiles(const struct config_reader *reader, char **groups,
 			  struct volet_camera_config *camera, GError **error)
 {
 	g_autofree char *prefix = g_strdup_printf("profile %s/", camera->name);
+	g_autofree char *own = g_strdup_printf("camera %s", camera->name);
 	unsigned int i;
 
 	for (i = 0; groups[i]; i++) {
@@ -149,13 +165,12 @@ bool config_read_profiles(const struct config_reader *reader, char **groups,
 		    !read_profile(reader, groups[i], groups[i] + strlen(prefix), camera, error))
 			return false;
 	}
-	if (!camera->profiles->len)
-		add_preset(camera);
-	return true;
+	return config_profile(camera, "") || add_preset(reader, own, camera, error);
 }
 
 static const char *const codecs[] = {
-	[VOLET_CODEC_JPEG] = "jpeg", [VOLET_CODEC_H264] = "h264", [VOLET_CODEC_FWHT] = "fwht",
+	[VOLET_CODEC_JPEG] = "jpeg", [VOLET_CODEC_H264] = "h264", [VOLET_CODEC_XRGB] = "xrgb",
+	[VOLET_CODEC_FWHT] = "fwht",
 };
 
 void config_profiles_text(GKeyFile *keys, const struct volet_camera_config *camera)
@@ -170,13 +185,14 @@ void config_profiles_text(GKeyFile *keys, const struct volet_camera_config *came
 		bool jpeg = profile->codec == VOLET_CODEC_JPEG;
 
 		g_key_file_set_string(keys, group, "codec", codecs[profile->codec]);
-		g_key_file_set_string(keys, group, "encoder", encoders[profile->encoder]);
+		if (!config_profile_is_raw(profile))
+			g_key_file_set_string(keys, group, "encoder", encoders[profile->encoder]);
 		g_key_file_set_string(keys, group, "size", size);
 		if (profile->rate)
 			g_key_file_set_integer(keys, group, "rate", (int)profile->rate);
 		if (jpeg)
 			g_key_file_set_integer(keys, group, "quality", (int)profile->quality);
-		else
+		else if (!config_profile_is_raw(profile))
 			g_key_file_set_integer(keys, group, "bitrate-kbit",
 					       (int)profile->bitrate_kbit);
 	}

@@ -47,6 +47,14 @@ struct volet_camera_config *config_read_camera(const struct config_reader *reade
 bool config_size(const struct config_reader *reader, const char *group, const char *preset,
 		 unsigned int *width, unsigned int *height, GError **error);
 
+/* config-local.c: the [display NAME] and [local NAME] groups, once cameras and viewers were read. */
+bool config_read_locals(const struct config_reader *reader, char **groups,
+			struct volet_config *config, GError **error);
+
+/* A list of names, ';' between, each of a configured camera, into `cameras`. */
+bool config_cameras(const struct config_reader *reader, const char *group,
+		    const struct volet_config *config, GPtrArray *cameras, GError **error);
+
 /* config-profile.c: the camera's groups among `groups`, or the one profile it has without any. */
 bool config_read_profiles(const struct config_reader *reader, char **groups,
 			  struct volet_camera_config *camera, GError **error);

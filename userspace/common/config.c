@@ -186,27 +186,13 @@ static bool read_ha1(const struct config_reader *reader, const char *group,
 	return ok;
 }
 
-static bool read_viewer(const struct config_reader *reader, const char *group,
-			struct volet_config *config, GError **error)
+bool config_cameras(const struct config_reader *reader, const char *group,
+		    const struct volet_config *config, GPtrArray *cameras, GError **error)
 {
-	static const char *const known[] = { "ha1", "cameras", "udp", NULL };
-	g_autoptr(volet_viewer_config) viewer = g_new0(struct volet_viewer_config, 1);
-	g_autofree char *list = NULL;
+	g_autofree char *list = config_string(reader, group, "cameras", NULL, error);
 	g_auto(GStrv) names = NULL;
 	unsigned int i;
 
-	viewer->cameras = g_ptr_array_new_with_free_func(g_free);
-	if (!config_name(reader, group, "viewer", viewer->name, error) ||
-	    !config_known_keys(reader, group, known, error) ||
-	    !read_ha1(reader, group, viewer, error) ||
-	    !read_switch(reader, group, "udp", config->udp, &viewer->udp, error))
-		return false;
-	if (viewer->udp && !config->udp) {
-		config_fail(error, reader, group, "udp",
-			    "is of no use without udp = yes in [volet]; set that, or remove this");
-		return false;
-	}
-	list = config_string(reader, group, "cameras", NULL, error);
 	if (!list)
 		return false;
 	names = g_strsplit(list, ";", -1);
@@ -221,8 +207,30 @@ static bool read_viewer(const struct config_reader *reader, const char *group,
 				    name, name);
 			return false;
 		}
-		g_ptr_array_add(viewer->cameras, g_strdup(name));
+		g_ptr_array_add(cameras, g_strdup(name));
 	}
+	return true;
+}
+
+static bool read_viewer(const struct config_reader *reader, const char *group,
+			struct volet_config *config, GError **error)
+{
+	static const char *const known[] = { "ha1", "cameras", "udp", NULL };
+	g_autoptr(volet_viewer_config) viewer = g_new0(struct volet_viewer_config, 1);
+
+	viewer->cameras = g_ptr_array_new_with_free_func(g_free);
+	if (!config_name(reader, group, "viewer", viewer->name, error) ||
+	    !config_known_keys(reader, group, known, error) ||
+	    !read_ha1(reader, group, viewer, error) ||
+	    !read_switch(reader, group, "udp", config->udp, &viewer->udp, error))
+		return false;
+	if (viewer->udp && !config->udp) {
+		config_fail(error, reader, group, "udp",
+			    "is of no use without udp = yes in [volet]; set that, or remove this");
+		return false;
+	}
+	if (!config_cameras(reader, group, config, viewer->cameras, error))
+		return false;
 	g_ptr_array_add(config->viewers, g_steal_pointer(&viewer));
 	return true;
 }
@@ -272,11 +280,12 @@ static bool read_groups(const struct config_reader *reader, struct volet_config 
 	for (i = 0; groups[i]; i++) {
 		if (!strcmp(groups[i], "volet") || g_str_has_prefix(groups[i], "camera ") ||
 		    g_str_has_prefix(groups[i], "viewer ") ||
+		    g_str_has_prefix(groups[i], "display ") || g_str_has_prefix(groups[i], "local ") ||
 		    g_str_has_prefix(groups[i], "profile "))
 			continue;
 		config_fail(error, reader, groups[i], NULL,
-			    "unknown group; write [volet], [camera NAME], [profile CAMERA/NAME]"
-			    " or [viewer NAME]");
+			    "unknown group; write [volet], [camera NAME], [profile CAMERA/NAME],"
+			    " [display NAME], [local NAME] or [viewer NAME]");
 		return false;
 	}
 	if (!read_daemon(reader, config, error) || !read_cameras(reader, groups, config, error))
@@ -289,7 +298,7 @@ static bool read_groups(const struct config_reader *reader, struct volet_config 
 		    !read_viewer(reader, groups[i], config, error))
 			return false;
 	}
-	return true;
+	return config_read_locals(reader, groups, config, error);
 }
 
 struct volet_config *config_parse(const char *file, const char *text, gsize len, GError **error)
@@ -300,6 +309,8 @@ struct volet_config *config_parse(const char *file, const char *text, gsize len,
 
 	config->cameras = g_ptr_array_new_with_free_func((GDestroyNotify)config_camera_free);
 	config->viewers = g_ptr_array_new_with_free_func((GDestroyNotify)viewer_free);
+	config->displays = g_ptr_array_new_with_free_func((GDestroyNotify)config_local_free);
+	config->consumers = g_ptr_array_new_with_free_func((GDestroyNotify)config_local_free);
 	ok = config_read(&reader, file, text, len, error) && read_groups(&reader, config, error);
 	config_read_end(&reader);
 	return ok ? g_steal_pointer(&config) : NULL;
@@ -312,6 +323,8 @@ void config_free(struct volet_config *config)
 	g_free(config->private_key);
 	g_ptr_array_unref(config->cameras);
 	g_ptr_array_unref(config->viewers);
+	g_ptr_array_unref(config->displays);
+	g_ptr_array_unref(config->consumers);
 	g_free(config);
 }
 

@@ -87,6 +87,19 @@ struct volet_viewer_config {
 	bool udp;			/* RTP over UDP, where the configuration has it at all */
 };
 
+/* A local session: a display that voletd starts, or another program that connects. */
+struct volet_local_config {
+	struct volet_viewer_config viewer;	/* its name and cameras; it has no credential */
+	/* a display */
+	char *device, *connector;	/* a path; "": the first that something is connected to */
+	char profile[VOLET_NAME_MAX];	/* of its one camera */
+	unsigned int width, height;	/* the profile's */
+	unsigned int copy;		/* it doesn't hand its buffers up, whether it could or not */
+	/* a consumer */
+	unsigned int uid;
+	unsigned int sessions;		/* of its at once */
+};
+
 struct volet_config {
 	char *rtsp_address;
 	unsigned int rtsp_port, rtsps_port;	/* 0: no such port */
@@ -100,6 +113,7 @@ struct volet_config {
 	unsigned int report_s;
 	GPtrArray *cameras;		/* struct volet_camera_config *, in the file's order */
 	GPtrArray *viewers;		/* struct volet_viewer_config * */
+	GPtrArray *displays, *consumers;	/* struct volet_local_config * */
 };
 
 #define VOLET_CONFIG_ERROR (config_error_quark())
@@ -116,11 +130,25 @@ void config_free(struct volet_config *config);
 const struct volet_viewer_config *config_find_viewer(const struct volet_config *config,
 						     const char *name);
 
+/* The same among `locals`. */
+const struct volet_local_config *config_find_local(const GPtrArray *locals, const char *name);
+
+/* A [display NAME] group with its profile's size: what volet-kms finds in VOLET_FD_EXTRA. */
+char *config_display_text(const struct volet_local_config *display);
+struct volet_local_config *config_parse_display(const char *text, gsize len, GError **error);
+void config_local_free(struct volet_local_config *local);
+
 /* One [camera NAME] group, its profiles and nothing else: what volet-cam finds in VOLET_FD_EXTRA. */
 struct volet_camera_config *config_parse_camera(const char *text, gsize len, GError **error);
 void config_camera_free(struct volet_camera_config *camera);
 
-/* The profile of that name, or the first for ""; NULL when there is none. */
+/* Not encoded, and for local sessions alone. */
+static inline bool config_profile_is_raw(const struct volet_profile_config *profile)
+{
+	return profile->codec == VOLET_CODEC_XRGB;
+}
+
+/* The profile of that name, or the first encoded one for ""; NULL when there is none. */
 const struct volet_profile_config *config_profile(const struct volet_camera_config *camera,
 						  const char *name);
 
@@ -129,7 +157,9 @@ char *config_camera_text(const struct volet_camera_config *camera);
 
 typedef struct volet_config volet_config;
 typedef struct volet_camera_config volet_camera_config;
+typedef struct volet_local_config volet_local_config;
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(volet_config, config_free)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(volet_camera_config, config_camera_free)
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(volet_local_config, config_local_free)
 
 #endif

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include "protocol.h"
 
-#define MSG_FDS_MAX 2
+#define MSG_FDS_MAX 3
 
 /*
  * A close-on-exec, non-blocking pair of connected SOCK_SEQPACKET sockets.

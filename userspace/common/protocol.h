@@ -34,6 +34,7 @@
 #define VOLET_NONCE_MAX		40	/* digest nonce: hex and NUL */
 #define VOLET_URI_MAX		512	/* digest uri as the client sent it */
 #define VOLET_SLOTS_MAX		16
+#define VOLET_DISPLAYS_MAX	8
 
 /* 128 random bits; never an index, never reused. */
 struct volet_id {
@@ -80,6 +81,7 @@ enum volet_ctl_type {
 	 * or DENIED.
 	 */
 	VOLET_CTL_UDP,
+	VOLET_CTL_LOCAL,		/* instead of the first two, of a local session: see .local */
 	/* voletd's answers */
 	VOLET_CTL_NONCE = 64,
 	VOLET_CTL_GRANTED,
@@ -115,6 +117,15 @@ struct volet_ctl_auth {
 	char uri[VOLET_URI_MAX];
 };
 
+/*
+ * Who asks is known by how they came: a display was started by voletd, and the uid of who
+ * connected to the local socket is the kernel's word. Answered as AUTH is, once.
+ */
+struct volet_ctl_local {
+	char camera[VOLET_NAME_MAX];
+	char profile[VOLET_NAME_MAX];	/* or "": the camera's first that is encoded */
+};
+
 struct volet_ctl_granted {
 	struct volet_id session;
 	char viewer[VOLET_NAME_MAX];
@@ -144,6 +155,7 @@ struct volet_ctl {
 	uint32_t pad;
 	union {
 		struct volet_ctl_auth auth;
+		struct volet_ctl_local local;
 		struct volet_ctl_granted granted;
 		struct volet_ctl_sent sent;
 		struct { char nonce[VOLET_NONCE_MAX]; } nonce;
@@ -156,20 +168,36 @@ struct volet_ctl {
 /* ---- frames: session program <-> volet-cam ------------------------------------------ */
 
 enum volet_frame_type {
-	VOLET_FRAME_MEMORY = 1,	/* first message of volet-cam, one descriptor: the session's memfd */
+	/* First message of volet-cam, one descriptor: the session's memfd. A display's follows BUFFERS. */
+	VOLET_FRAME_MEMORY = 1,
 	VOLET_FRAME_READY,	/* a slot holds a frame */
 	VOLET_FRAME_END,	/* no more frames; .end.reason */
 	/* of the session program */
 	VOLET_FRAME_START = 64,	/* send frames captured from now on */
 	VOLET_FRAME_STOP,	/* send none until the next START */
 	VOLET_FRAME_RELEASE,	/* .release: the slot may be written again */
-	VOLET_FRAME_NEED_KEY	/* a frame was lost on the way: none until the next key frame */
+	VOLET_FRAME_NEED_KEY,	/* a frame was lost on the way: none until the next key frame */
+	VOLET_FRAME_BUFFERS	/* a display's first, .buffers.n descriptors: DMA-bufs of its own to fill */
 };
 
 enum volet_codec {
 	VOLET_CODEC_JPEG = 1,	/* every frame is a key frame */
 	VOLET_CODEC_H264,	/* Annex B, an access unit a frame, parameter sets in each key frame */
+	VOLET_CODEC_XRGB,	/* DRM's XRGB8888: bytes B, G, R, 255; lines of width * 4; local sessions only */
+	/* The same in the buffers that the session handed up: its slots hold stamps alone. */
+	VOLET_CODEC_XRGB_HANDED,
 	VOLET_CODEC_FWHT	/* of the kernel's vicodec: in test builds alone, and no session takes it */
+};
+
+/* What is shown, what waits for its turn, and what is being filled: one more than enough for none. */
+#define VOLET_BUFFERS_MAX	3
+
+/* Where a picture is in each: its first pixel at `offset`, a line every `pitch` bytes. */
+struct volet_frame_buffers {
+	uint32_t n;		/* 0: none can be had, or is wanted; frames are to come in the memory */
+	uint32_t width, height;	/* pixels: those of the granted profile */
+	uint32_t pitch;
+	uint64_t offset, size;	/* bytes; size as lseek(2) says it */
 };
 
 #define VOLET_PARAMETERS_MAX	120
@@ -221,6 +249,7 @@ struct volet_frame {
 	union {
 		struct volet_frame_memory memory;
 		struct volet_frame_stamp ready;
+		struct volet_frame_buffers buffers;
 		struct { uint64_t generation; uint32_t slot; uint32_t pad; } release;
 		struct { uint32_t reason; } end;
 	};
@@ -264,8 +293,10 @@ struct volet_bus_grant {
 	char profile[VOLET_NAME_MAX];	/* ... and for a profile that it doesn't have */
 	uint64_t granted_ns;
 	uint32_t age_limit_ms;
-	uint32_t pad;
+	uint32_t flags;			/* VOLET_GRANT_... */
 };
+
+#define VOLET_GRANT_DISPLAY	1u	/* BUFFERS comes first: it may hand up buffers */
 
 struct volet_bus_stats {
 	uint64_t captured;	/* buffers dequeued */
@@ -406,7 +437,8 @@ enum volet_program {
 	VOLET_PROGRAM_RTSP,	/* two descriptors: control channel, the viewer's socket */
 	VOLET_PROGRAM_TLS,	/* two descriptors: tls channel, the viewer's socket */
 	VOLET_PROGRAM_SIGN,	/* two descriptors: signer channel, paths (sealed memfd) */
-	VOLET_PROGRAM_UDP	/* two descriptors: udp channel, packets channel */
+	VOLET_PROGRAM_UDP,	/* two descriptors: udp channel, packets channel */
+	VOLET_PROGRAM_KMS	/* two descriptors: control channel, its section (sealed memfd) */
 };
 
 enum volet_spawn_type {
@@ -420,7 +452,7 @@ struct volet_spawn {
 	uint32_t type;
 	uint32_t program;	/* enum volet_program, in START */
 	uint32_t id;
-	uint32_t index;		/* in START of a camera: which of the camera uids */
+	uint32_t index;		/* in START of a camera or display: which of their uids */
 	int32_t pid;
 	uint32_t uid;
 	int32_t status;

@@ -74,6 +74,14 @@ static struct session_check check_place(const struct session_rules *rules,
 	if (rules->held & (1u << stamp->slot))
 		return verdict(SESSION_FRAME_WRONG, VOLET_REASON_PROTOCOL,
 			       "a frame in slot %u, which was not released", stamp->slot);
+	if ((layout->codec == VOLET_CODEC_XRGB || layout->codec == VOLET_CODEC_XRGB_HANDED) &&
+	    stamp->length != (uint64_t)layout->width * layout->height * 4)
+		return verdict(SESSION_FRAME_WRONG, VOLET_REASON_PROTOCOL,
+			       "a picture of %u bytes where it has %ux%u pixels", stamp->length,
+			       layout->width, layout->height);
+	/* What is in the session's own buffers is in no slot. */
+	if (layout->codec == VOLET_CODEC_XRGB_HANDED)
+		return verdict(SESSION_FRAME_GOOD, VOLET_REASON_NONE, "good");
 	if (stamp->length == 0 || stamp->length > layout->slot_size - VOLET_SLOT_PAYLOAD)
 		return verdict(SESSION_FRAME_WRONG, VOLET_REASON_PROTOCOL,
 			       "a frame of %u bytes in a slot for %u", stamp->length,

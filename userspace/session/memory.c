@@ -30,7 +30,7 @@ static bool layout_ok(const struct volet_frame_memory *layout, char why[SESSION_
 	else if (layout->slot_size == 0 || layout->slot_size % page)
 		snprintf(why, SESSION_WHY_MAX, "frame memory of %u-byte slots, not whole pages",
 			 layout->slot_size);
-	else if (layout->codec != VOLET_CODEC_JPEG && layout->codec != VOLET_CODEC_H264)
+	else if (layout->codec < VOLET_CODEC_JPEG || layout->codec > VOLET_CODEC_XRGB_HANDED)
 		snprintf(why, SESSION_WHY_MAX, "frame memory of unknown codec %u", layout->codec);
 	else if (layout->width == 0 || layout->width > 65535 || layout->height == 0 ||
 		 layout->height > 65535)

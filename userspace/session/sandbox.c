@@ -179,6 +179,11 @@ bool sandbox_privileges(char why[SANDBOX_WHY_MAX])
 
 bool sandbox_apply(char why[SANDBOX_WHY_MAX])
 {
+	return sandbox_apply_with(NULL, 0, why);
+}
+
+bool sandbox_apply_with(const uint32_t *ioctls, unsigned int n_ioctls, char why[SANDBOX_WHY_MAX])
+{
 	return one_thread(why) && sandbox_privileges(why) && sandbox_landlock(why) &&
-	       sandbox_seccomp(why);
+	       sandbox_seccomp_with(ioctls, n_ioctls, why);
 }

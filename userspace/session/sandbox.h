@@ -8,6 +8,7 @@
 #define VOLET_SESSION_SANDBOX_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #define SANDBOX_WHY_MAX 256
 
@@ -21,9 +22,13 @@ bool sandbox_check_start(int last_fd, char why[SANDBOX_WHY_MAX]);
 /* The whole, in order; the parts below are separate for their tests. */
 bool sandbox_apply(char why[SANDBOX_WHY_MAX]);
 
+/* The same, with these ioctls allowed too, for what the program opened itself before. */
+bool sandbox_apply_with(const uint32_t *ioctls, unsigned int n_ioctls, char why[SANDBOX_WHY_MAX]);
+
 /* no_new_privs, capabilities, dumpable, limits */
 bool sandbox_privileges(char why[SANDBOX_WHY_MAX]);
 bool sandbox_landlock(char why[SANDBOX_WHY_MAX]);
 bool sandbox_seccomp(char why[SANDBOX_WHY_MAX]);
+bool sandbox_seccomp_with(const uint32_t *ioctls, unsigned int n_ioctls, char why[SANDBOX_WHY_MAX]);
 
 #endif

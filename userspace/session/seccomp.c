@@ -115,9 +115,18 @@ static int fill(scmp_filter_ctx filter)
 
 bool sandbox_seccomp(char why[SANDBOX_WHY_MAX])
 {
+	return sandbox_seccomp_with(NULL, 0, why);
+}
+
+bool sandbox_seccomp_with(const uint32_t *ioctls, unsigned int n_ioctls, char why[SANDBOX_WHY_MAX])
+{
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	int ret = filter ? fill(filter) : -ENOMEM;
+	unsigned int i;
 
+	for (i = 0; ret == 0 && i < n_ioctls; i++)
+		ret = add(filter, SCMP_ACT_ALLOW, &(struct rule){ "ioctl", 1,
+			  { SCMP_CMP32(1, SCMP_CMP_EQ, ioctls[i]) } });
 	if (ret == 0)
 		ret = seccomp_load(filter);
 	if (filter)

@@ -185,6 +185,19 @@ static void udp_answered(struct session *s, unsigned int server_port, int packet
 	s->ops->udp(s->data, server_port, packets);
 }
 
+void session_ask_local(struct session *s, const char *name, const char *camera,
+		       const char *profile)
+{
+	struct volet_ctl msg = { .type = VOLET_CTL_LOCAL };
+
+	g_strlcpy(s->asked.viewer, name, sizeof(s->asked.viewer));
+	g_strlcpy(s->asked.camera, camera, sizeof(s->asked.camera));
+	g_strlcpy(s->asked.profile, profile, sizeof(s->asked.profile));
+	memcpy(msg.local.camera, s->asked.camera, sizeof(msg.local.camera));
+	memcpy(msg.local.profile, s->asked.profile, sizeof(msg.local.profile));
+	ask(s, &msg, STAGE_AUTH);
+}
+
 static gboolean report_sent(gpointer data)
 {
 	struct session *s = data;
@@ -218,6 +231,18 @@ static void name_session(struct session *s)
 		snprintf(s->name + n, sizeof(s->name) - n, "%02x", s->grant.session.b[i]);
 }
 
+static void hand_up(struct session *s)
+{
+	struct volet_frame msg = { .type = VOLET_FRAME_BUFFERS };
+	int fds[VOLET_BUFFERS_MAX];
+	int ret;
+
+	s->ops->buffers(s->data, &msg.buffers, fds);
+	ret = msg_send(s->frames, &msg, sizeof(msg), fds, msg.buffers.n);
+	if (ret < 0)
+		session_end(s, VOLET_REASON_CAMERA_GONE, "volet-cam is gone: %s", strerror(-ret));
+}
+
 static void granted(struct session *s, const struct volet_ctl_granted *grant, int frames)
 {
 	struct volet_ctl_granted wanted = *grant;
@@ -248,6 +273,8 @@ static void granted(struct session *s, const struct volet_ctl_granted *grant, in
 	s->frames_source = watch_channel(s, frames, frames_ready);
 	s->second = add_timer(s, 1000, report_sent);
 	set_deadline(s, SESSION_ANSWER_MS, answer_missing);
+	if (s->ops->buffers)
+		hand_up(s);
 }
 
 /* What voletd may say at each stage; anything else is a protocol error. */
@@ -321,7 +348,7 @@ void session_start(struct session *s)
 	struct volet_frame msg = { .type = VOLET_FRAME_START };
 
 	s->rules.started_ns = session_now_ns();
-	s->need_key = s->memory.layout.codec != VOLET_CODEC_JPEG;
+	s->need_key = s->memory.layout.codec == VOLET_CODEC_H264;
 	send_frames(s, &msg);
 	if (s->stage == STAGE_GRANTED)
 		set_deadline(s, SESSION_NO_FRAME_MS, frame_missing);
@@ -343,7 +370,7 @@ void session_need_key(struct session *s)
 {
 	struct volet_frame msg = { .type = VOLET_FRAME_NEED_KEY };
 
-	if (s->memory.layout.codec == VOLET_CODEC_JPEG || !s->rules.started_ns || s->need_key)
+	if (s->memory.layout.codec != VOLET_CODEC_H264 || !s->rules.started_ns || s->need_key)
 		return;
 	s->need_key = true;
 	send_frames(s, &msg);
@@ -409,7 +436,7 @@ static void ready_message(struct session *s, const struct volet_frame_stamp *sta
 		return;
 	}
 	set_deadline(s, SESSION_NO_FRAME_MS, frame_missing);
-	s->ops->frame(s->data, stamp,
+	s->ops->frame(s->data, stamp, s->memory.layout.codec == VOLET_CODEC_XRGB_HANDED ? NULL :
 		      session_memory_slot(&s->memory, stamp->slot) + VOLET_SLOT_PAYLOAD);
 }
 

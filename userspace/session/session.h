@@ -22,6 +22,11 @@ struct session;
 struct session_ops {
 	void (*nonce)(void *data, const char *nonce);
 	void (*denied)(void *data, enum volet_denied why, unsigned int tries_left);
+	/*
+	 * A display's alone, NULL otherwise: granted, and it may hand up buffers to be filled.
+	 * Descriptors (as many as `buffers->n` is set to) stay the caller's.
+	 */
+	void (*buffers)(void *data, struct volet_frame_buffers *buffers, int fds[VOLET_BUFFERS_MAX]);
 	/* Granted, and the frame memory is mapped: START may be asked for. */
 	void (*granted)(void *data, const struct volet_ctl_granted *grant,
 			const struct volet_frame_memory *layout);
@@ -29,7 +34,8 @@ struct session_ops {
 	void (*udp)(void *data, unsigned int server_port, int packets);
 	/*
 	 * A frame that is this session's and fresh. The payload stays as it is until
-	 * session_release() of this slot and generation.
+	 * session_release() of this slot and generation. It is NULL when the frame is in the
+	 * buffer of the slot's number that was handed up.
 	 */
 	void (*frame)(void *data, const struct volet_frame_stamp *stamp, const uint8_t *payload);
 	/* The last words to the viewer go here: once voletd knows, the connection is cut. */
@@ -49,6 +55,13 @@ void session_authenticate(struct session *session, const struct volet_ctl_auth *
 
 /* Once granted, and before the first START: RTP over UDP to this port and the next. */
 void session_ask_udp(struct session *session, unsigned int client_port);
+
+/*
+ * The one question of a local session, whose `name` is that of its [display] or [local] group;
+ * answered by granted() or denied().
+ */
+void session_ask_local(struct session *session, const char *name, const char *camera,
+		       const char *profile);
 
 /* Frames captured from now on; none from now on. */
 void session_start(struct session *session);

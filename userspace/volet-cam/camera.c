@@ -101,6 +101,10 @@ static gboolean open_encode(struct camera *cam, guint i, GError **error)
 	out->width = profile->width;
 	out->height = profile->height;
 	out->n_parameters = encode_parameters(cam->encodes[i], out->parameters);
+	if (config_profile_is_raw(profile)) {
+		out->slots = MIN(config->slots, ENCODE_RAW_SLOTS);
+		out->slot_size = (guint)memory_round_up(VOLET_SLOT_PAYLOAD + encode_raw_size(profile));
+	}
 	return out->codec != VOLET_CODEC_H264 || out->n_parameters ||
 	       cam_error(error, 0, "profile %s: no parameter sets", out->name);
 }

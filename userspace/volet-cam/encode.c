@@ -2,11 +2,14 @@
 /* One profile's encode; see encode.h. */
 #include "encode.h"
 
+#include <string.h>
+
 #include "encoder.h"
 #include "error.h"
 #include "h264.h"
 #include "hardware.h"
 #include "scale.h"
+#include "xrgb.h"
 
 #define SECOND_NS	G_GUINT64_CONSTANT(1000000000)
 #define KEY_NS		SECOND_NS	/* between key frames */
@@ -14,13 +17,19 @@
 struct encode {
 	const struct volet_profile_config *profile;
 	struct scaler *scaler;		/* NULL when the size is the camera's */
-	struct encoder *jpeg;		/* one of these three */
+	struct encoder *jpeg;		/* one of these four */
 	struct h264 *h264;
 	struct hardware *hardware;
+	guint8 *xrgb;			/* the picture as a display takes it */
 	gboolean used;			/* has seen a picture since encode_forget() */
 	guint64 due_ns;			/* no picture before this */
 	guint64 key_ns;			/* of the newest key frame */
 };
+
+gsize encode_raw_size(const struct volet_profile_config *profile)
+{
+	return config_profile_is_raw(profile) ? (gsize)profile->width * profile->height * 4 : 0;
+}
 
 static gboolean open_software(struct encode *e, GError **error)
 {
@@ -34,9 +43,11 @@ static gboolean open_software(struct encode *e, GError **error)
 		e->jpeg = encoder_new(profile->width, profile->height, (int)profile->quality, error);
 	else if (profile->codec == VOLET_CODEC_H264)
 		e->h264 = h264_new(&h264, error);
+	else if (config_profile_is_raw(profile))
+		e->xrgb = g_malloc0(encode_raw_size(profile));
 	else
 		cam_error(error, 0, "there is no software for this codec: write encoder = hardware");
-	return e->jpeg || e->h264;
+	return e->jpeg || e->h264 || e->xrgb;
 }
 
 static gboolean open_codec(struct encode *e, int udmabuf, GError **error)
@@ -86,6 +97,7 @@ void encode_free(struct encode *e)
 	h264_free(e->h264);
 	hardware_free(e->hardware);
 	scaler_free(e->scaler);
+	g_free(e->xrgb);
 	g_free(e);
 }
 
@@ -104,9 +116,10 @@ gboolean encode_due(const struct encode *e, guint64 captured_ns)
 
 gboolean encode_key_due(const struct encode *e, guint64 captured_ns)
 {
-	if (e->hardware && !hardware_forces_key(e->hardware))
-		return TRUE;
-	return e->jpeg || !e->key_ns || captured_ns >= e->key_ns + KEY_NS;
+	if (e->hardware)
+		return !hardware_forces_key(e->hardware) || !e->key_ns ||
+		       captured_ns >= e->key_ns + KEY_NS;
+	return !e->h264 || !e->key_ns || captured_ns >= e->key_ns + KEY_NS;
 }
 
 static void keep_pace(struct encode *e, guint64 captured_ns)
@@ -137,6 +150,12 @@ static gboolean encode_software(struct encode *e, const struct raw_picture *p, g
 	*key = encode_key_due(e, p->captured_ns);
 	if (e->jpeg)
 		return encoder_nv12(e->jpeg, p->y, p->uv, p->stride, data, length, error);
+	if (e->xrgb) {
+		xrgb_nv12(e->xrgb, p->y, p->uv, p->stride, e->profile->width, e->profile->height);
+		*data = e->xrgb;
+		*length = encode_raw_size(e->profile);
+		return TRUE;
+	}
 	return h264_nv12(e->h264, p->y, p->uv, p->stride, p->captured_ns, key, data, length, error);
 }
 
@@ -176,4 +195,6 @@ void encode_forget(struct encode *e)
 		hardware_forget(e->hardware);
 	if (e->scaler)
 		scaler_forget(e->scaler);
+	if (e->xrgb)
+		memset(e->xrgb, 0, encode_raw_size(e->profile));
 }

@@ -25,6 +25,12 @@ struct encode *encode_new(const struct volet_profile_config *profile, guint widt
 			  int udmabuf, GError **error);
 void encode_free(struct encode *encode);	/* also right for NULL */
 
+/* Slots of a session with such pictures at most: each has 8 MB where a JPEG has 0.2. */
+#define ENCODE_RAW_SLOTS	3
+
+/* Bytes of each picture of a profile that isn't encoded; 0 of another. */
+gsize encode_raw_size(const struct volet_profile_config *profile);
+
 /* See VOLET_FRAME_MEMORY; into `out`, of VOLET_PARAMETERS_MAX bytes. Returns their length. */
 guint encode_parameters(struct encode *encode, guint8 *out);
 

@@ -39,6 +39,9 @@ static guint32 fourcc_of(enum volet_codec codec)
 		return V4L2_PIX_FMT_H264;
 	case VOLET_CODEC_FWHT:
 		return V4L2_PIX_FMT_FWHT;
+	case VOLET_CODEC_XRGB:		/* neither is encoded, and config-profile.c asks for no encoder */
+	case VOLET_CODEC_XRGB_HANDED:
+		break;
 	}
 	return 0;
 }

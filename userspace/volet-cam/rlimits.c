@@ -7,15 +7,32 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "encode.h"
 #include "error.h"
 #include "memory.h"
 
 #define PIXEL_MAX	4		/* bytes of a pixel, in any format */
 #define PADDING		(1u << 20)	/* what a receiver may want of a buffer besides */
 
+/* As camera.c gives it out: a picture that isn't encoded has larger slots, and fewer. */
+static guint64 profile_size(const struct volet_camera_config *config,
+			    const struct volet_profile_config *profile)
+{
+	gsize slot_size = memory_round_up(VOLET_SLOT_PAYLOAD + encode_raw_size(profile));
+
+	if (config_profile_is_raw(profile))
+		return memory_round_up(MIN(config->slots, ENCODE_RAW_SLOTS) * slot_size);
+	return memory_round_up((gsize)config->slots * config->slot_size_kib * 1024);
+}
+
 static guint64 session_size(const struct volet_camera_config *config)
 {
-	return memory_round_up((gsize)config->slots * config->slot_size_kib * 1024);
+	guint64 size = 0;
+	guint i;
+
+	for (i = 0; i < config->profiles->len; i++)
+		size = MAX(size, profile_size(config, config->profiles->pdata[i]));
+	return size;
 }
 
 static guint64 picture_size(const struct volet_camera_config *config)
@@ -39,6 +56,17 @@ static guint encoders(const struct volet_camera_config *config)
 		n += profile->encoder != VOLET_ENCODER_SOFTWARE;
 	}
 	return n;
+}
+
+/* Sessions that may hand buffers up. */
+static guint displays(const struct volet_camera_config *config)
+{
+	guint i;
+
+	for (i = 0; i < config->profiles->len; i++)
+		if (config_profile_is_raw(config->profiles->pdata[i]))
+			return MIN(config->max_sessions, VOLET_DISPLAYS_MAX);
+	return 0;
 }
 
 static gboolean mapped_now(guint64 *bytes)
@@ -71,11 +99,14 @@ gboolean limits_set(const struct volet_camera_config *config, GError **error)
 		return cam_error(error, errno, "/proc/self/statm can't be read: mount /proc");
 	return set(RLIMIT_FSIZE, limits_file(config), "RLIMIT_FSIZE", error) &&
 	       set(RLIMIT_NOFILE, LIMITS_FILES + 3 * (guint64)config->max_sessions +
-		   LIMITS_ENCODER_FILES * encoders(config), "RLIMIT_NOFILE", error) &&
+		   LIMITS_ENCODER_FILES * encoders(config) + VOLET_BUFFERS_MAX * displays(config),
+		   "RLIMIT_NOFILE", error) &&
 #ifndef __SANITIZE_ADDRESS__	/* which reserves terabytes for itself */
 	       /* An encoder has two buffers in each queue; those that want more have small ones. */
 	       set(RLIMIT_AS, mapped + LIMITS_SPACE + config->max_sessions * session_size(config) +
-		   4 * encoders(config) * picture_size(config), "RLIMIT_AS", error) &&
+		   4 * encoders(config) * picture_size(config) +
+		   VOLET_BUFFERS_MAX * displays(config) * (guint64)LIMITS_DISPLAY_BUFFER,
+		   "RLIMIT_AS", error) &&
 #endif
 	       TRUE;
 }

@@ -93,8 +93,8 @@ static int add_calls(scmp_filter_ctx ctx)
 {
 	static const int allowed[] = {
 		SCMP_SYS(brk), SCMP_SYS(clock_gettime), SCMP_SYS(close), SCMP_SYS(exit_group),
-		SCMP_SYS(fcntl), SCMP_SYS(fstat), SCMP_SYS(ftruncate), SCMP_SYS(futex),
-		SCMP_SYS(getrandom), SCMP_SYS(madvise), SCMP_SYS(memfd_create), SCMP_SYS(mremap),
+		SCMP_SYS(fcntl), SCMP_SYS(fstat), SCMP_SYS(fstatfs), SCMP_SYS(ftruncate), SCMP_SYS(futex),
+		SCMP_SYS(getrandom), SCMP_SYS(lseek), SCMP_SYS(madvise), SCMP_SYS(memfd_create), SCMP_SYS(mremap),
 		SCMP_SYS(munmap), SCMP_SYS(newfstatat), SCMP_SYS(poll), SCMP_SYS(ppoll),
 		SCMP_SYS(read), SCMP_SYS(recvmsg), SCMP_SYS(restart_syscall),
 		SCMP_SYS(rt_sigreturn), SCMP_SYS(sendmsg), SCMP_SYS(write), SCMP_SYS(writev),

@@ -8,6 +8,7 @@
 
 #include "capture.h"
 #include "error.h"
+#include "handed.h"
 #include "msg.h"
 
 struct slot {
@@ -24,6 +25,9 @@ struct session {
 	char camera[VOLET_NAME_MAX];	/* of the grant */
 	guint profile;			/* as well; its index */
 	int sock;
+	gboolean awaits_buffers;	/* of a display that has said nothing yet */
+	struct handed handed;		/* a display's own buffers, one for each slot; or none */
+	guint n_slots, slot_size;
 	struct memory memory;
 	guint64 granted_ns, age_limit_ns;
 	guint64 start_ns;		/* of START, or 0 */
@@ -66,6 +70,7 @@ static void free_session(gpointer data)
 	if (session->sock >= 0)
 		close(session->sock);
 	memory_free(&session->memory);
+	handed_free(&session->handed);
 	g_free(session);
 }
 
@@ -138,9 +143,9 @@ static int send_memory(const struct sessions *s, struct session *session)
 		.type = VOLET_FRAME_MEMORY,
 		.memory = {
 			.session = session->id,
-			.slots = s->config.slots,
-			.slot_size = s->config.slot_size,
-			.codec = profile->codec,
+			.slots = session->n_slots,
+			.slot_size = session->slot_size,
+			.codec = session->handed.n ? VOLET_CODEC_XRGB_HANDED : profile->codec,
 			.width = profile->width,
 			.height = profile->height,
 			.n_parameters = profile->n_parameters,
@@ -164,11 +169,51 @@ static gboolean find_profile(const struct sessions *s, const char *name, guint *
 	return FALSE;
 }
 
-gboolean sessions_grant(struct sessions *s, const struct volet_bus_grant *grant, int sock)
+/* NONE when the session has its memory, and it knows. */
+static enum volet_reason give_memory(const struct sessions *s, struct session *session)
 {
 	g_autoptr(GError) error = NULL;
+
+	if (!memory_new(&session->memory, "volet-session",
+			(gsize)session->n_slots * session->slot_size, s->config.udmabuf, &error)) {
+		cam_log(s->config.camera,
+			"%s: lower `slots` or `slot-size-kib`, or allow fewer sessions",
+			error->message);
+		return VOLET_REASON_INTERNAL;
+	}
+	return send_memory(s, session) ? VOLET_REASON_PROGRAM_EXIT : VOLET_REASON_NONE;
+}
+
+/* A display's first message: its buffers are filled from now on, or its memory is. */
+static enum volet_reason take_buffers(const struct sessions *s, struct session *session,
+				      const struct volet_frame_buffers *buffers, const int *fds,
+				      guint n_fds)
+{
+	const struct sessions_profile *profile = profile_of(s, session);
+	const char *why;
+	enum handed_result result = handed_take(&session->handed, buffers, fds, n_fds,
+						profile->width, profile->height, &why);
+
+	if (result == HANDED_WRONG) {
+		cam_log(s->config.camera, "session %s handed up %s", name_of(&session->id), why);
+		return VOLET_REASON_PROTOCOL;
+	}
+	session->awaits_buffers = FALSE;
+	if (result == HANDED_TAKEN) {
+		session->n_slots = session->handed.n;
+		session->slot_size = (guint)memory_round_up(VOLET_SLOT_PAYLOAD);
+	} else {
+		cam_log(s->config.camera, "session %s: its buffers are not filled, it copies: %s",
+			name_of(&session->id), why);
+	}
+	return give_memory(s, session);
+}
+
+gboolean sessions_grant(struct sessions *s, const struct volet_bus_grant *grant, int sock)
+{
 	struct session *session;
 	guint index, profile;
+	enum volet_reason reason;
 
 	if (sock < 0 || !msg_text_ok(grant->camera, sizeof(grant->camera)) ||
 	    !msg_text_ok(grant->viewer, sizeof(grant->viewer)) ||
@@ -186,24 +231,18 @@ gboolean sessions_grant(struct sessions *s, const struct volet_bus_grant *grant,
 	session->id = session->account.session = grant->session;
 	session->sock = sock;
 	session->profile = profile;
+	session->n_slots = profile_of(s, session)->slots ?: s->config.slots;
+	session->slot_size = profile_of(s, session)->slot_size ?: s->config.slot_size;
+	session->awaits_buffers = (grant->flags & VOLET_GRANT_DISPLAY) != 0;
 	session->granted_ns = grant->granted_ns;
 	session->age_limit_ns = grant->age_limit_ms * G_GUINT64_CONSTANT(1000000);
 	g_strlcpy(session->viewer, grant->viewer, sizeof(session->viewer));
 	g_strlcpy(session->camera, grant->camera, sizeof(session->camera));
 	g_ptr_array_add(s->list, session);
-	if (!memory_new(&session->memory, "volet-session",
-			(gsize)s->config.slots * s->config.slot_size, s->config.udmabuf, &error)) {
-		cam_log(s->config.camera,
-			"%s: lower `slots` or `slot-size-kib`, or allow fewer sessions",
-			error->message);
-		end_at(s, s->list->len - 1, VOLET_REASON_INTERNAL);
-		return FALSE;
-	}
-	if (send_memory(s, session)) {
-		end_at(s, s->list->len - 1, VOLET_REASON_PROGRAM_EXIT);
-		return FALSE;
-	}
-	return TRUE;
+	reason = session->awaits_buffers ? VOLET_REASON_NONE : give_memory(s, session);
+	if (reason)
+		end_at(s, s->list->len - 1, reason);
+	return !reason;
 }
 
 guint sessions_count(const struct sessions *s)
@@ -216,10 +255,9 @@ int sessions_channel(const struct sessions *s, guint index)
 	return at(s, index)->sock;
 }
 
-static enum volet_reason release(const struct sessions *s, struct session *session, guint slot,
-				 guint64 generation)
+static enum volet_reason release(struct session *session, guint slot, guint64 generation)
 {
-	if (slot >= s->config.slots)
+	if (slot >= session->n_slots)
 		return VOLET_REASON_PROTOCOL;
 	if (!generation || session->slots[slot].generation != generation)
 		return VOLET_REASON_STALE_SLOT;
@@ -240,8 +278,14 @@ static enum volet_reason read_one(const struct sessions *s, struct session *sess
 		return VOLET_REASON_NONE;
 	if (ret)
 		return ret == -EPROTO ? VOLET_REASON_PROTOCOL : VOLET_REASON_PROGRAM_EXIT;
+	if (msg.type == VOLET_FRAME_BUFFERS && session->awaits_buffers) {
+		enum volet_reason reason = take_buffers(s, session, &msg.buffers, fds, n_fds);
+
+		msg_close_fds(fds);
+		return reason;
+	}
 	msg_close_fds(fds);
-	if (n_fds || ++session->messages > MESSAGES_MAX)
+	if (n_fds || session->awaits_buffers || ++session->messages > MESSAGES_MAX)
 		return VOLET_REASON_PROTOCOL;
 	switch (msg.type) {
 	case VOLET_FRAME_START:
@@ -255,7 +299,7 @@ static enum volet_reason read_one(const struct sessions *s, struct session *sess
 		session->needs_key = TRUE;
 		return VOLET_REASON_NONE;
 	case VOLET_FRAME_RELEASE:
-		return release(s, session, msg.release.slot, msg.release.generation);
+		return release(session, msg.release.slot, msg.release.generation);
 	default:
 		return VOLET_REASON_PROTOCOL;
 	}
@@ -318,11 +362,11 @@ static gboolean may_have(const struct session *session, guint64 captured_ns, gui
 	       now - captured_ns <= session->age_limit_ns;
 }
 
-static struct slot *free_slot(const struct sessions *s, struct session *session)
+static struct slot *free_slot(struct session *session)
 {
 	guint i;
 
-	for (i = 0; i < s->config.slots; i++)
+	for (i = 0; i < session->n_slots; i++)
 		if (!session->slots[i].generation)
 			return &session->slots[i];
 	return NULL;
@@ -342,7 +386,7 @@ gboolean sessions_claim(struct sessions *s, guint profile, guint64 captured_ns, 
 		session->claims = FALSE;
 		if (!may_have(session, captured_ns, now) || (session->needs_key && !key))
 			continue;
-		session->claims = free_slot(s, session) != NULL;
+		session->claims = free_slot(session) != NULL;
 		session->account.lost += !session->claims;
 		any = any || session->claims;
 	}
@@ -351,7 +395,7 @@ gboolean sessions_claim(struct sessions *s, guint profile, guint64 captured_ns, 
 
 static gboolean fits(const struct sessions *s, struct session *session, gsize length)
 {
-	if (length <= s->config.slot_size - VOLET_SLOT_PAYLOAD)
+	if (session->handed.n || length <= session->slot_size - VOLET_SLOT_PAYLOAD)
 		return TRUE;
 	if (!session->said_large)
 		cam_log(s->config.camera,
@@ -362,25 +406,37 @@ static gboolean fits(const struct sessions *s, struct session *session, gsize le
 	return FALSE;
 }
 
-/* Payload, zeroes where a longer one was, and the stamp, in this order. */
-static void fill(struct slot *slot, guint8 *where, const struct session_frame *frame,
-		 const struct volet_frame_stamp *stamp)
+/* Zeroes where a longer payload was. */
+static void fill_payload(struct slot *slot, guint8 *where, const struct session_frame *frame)
 {
-	memcpy(where + VOLET_SLOT_PAYLOAD, frame->data, frame->length);
+	memcpy(where, frame->data, frame->length);
 #ifndef VOLET_FAULT_LOOSE	/* without it, for tests only, an older frame's end stays there */
 	if (slot->used > frame->length)
-		memset(where + VOLET_SLOT_PAYLOAD + frame->length, 0, slot->used - frame->length);
+		memset(where + frame->length, 0, slot->used - frame->length);
 #endif
 	slot->used = frame->length;
-	slot->generation = stamp->generation;
+}
+
+/* The payload, and then the stamp. FALSE when the display's buffer doesn't take it. */
+static gboolean fill(struct session *session, const struct session_frame *frame,
+		     const struct volet_frame_stamp *stamp)
+{
+	guint8 *where = session->memory.map + (gsize)stamp->slot * session->slot_size;
+
+	if (!session->handed.n)
+		fill_payload(&session->slots[stamp->slot], where + VOLET_SLOT_PAYLOAD, frame);
+	else if (!handed_fill(&session->handed, stamp->slot, frame->data))
+		return FALSE;
+	session->slots[stamp->slot].generation = stamp->generation;
 	memcpy(where, stamp, sizeof(*stamp));
+	return TRUE;
 }
 
 /* Given or not, needs_key says afterwards whether there is a gap. */
 static enum volet_reason give(const struct sessions *s, struct session *session,
 			      const struct session_frame *frame)
 {
-	struct slot *slot = free_slot(s, session);
+	struct slot *slot = free_slot(session);
 	struct volet_frame msg = { .type = VOLET_FRAME_READY };
 	struct volet_frame_stamp *stamp = &msg.ready;
 	int ret;
@@ -403,7 +459,8 @@ static enum volet_reason give(const struct sessions *s, struct session *session,
 	stamp->slot = (guint32)(slot - session->slots);
 	stamp->length = (guint32)frame->length;
 	stamp->flags = (frame->key ? VOLET_STAMP_KEY : 0) | frame->flags;
-	fill(slot, session->memory.map + (gsize)stamp->slot * s->config.slot_size, frame, stamp);
+	if (!fill(session, frame, stamp))
+		return VOLET_REASON_INTERNAL;
 	ret = msg_send(session->sock, &msg, sizeof(msg), NULL, 0);
 	/* The channel has room for more than there are slots: a full one is not being read. */
 	if (ret)

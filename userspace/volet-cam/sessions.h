@@ -9,6 +9,9 @@
  *
  * Where frames are differences to the one before (H.264), a session that has lost one gets
  * no other before the next key frame, and none at all before the first.
+ *
+ * A display's session first hands up buffers of its own (handed.h), which are filled then.
+ * Where they can't be, its frames come in its memory, and it copies.
  */
 #ifndef VOLET_CAM_SESSIONS_H
 #define VOLET_CAM_SESSIONS_H
@@ -23,6 +26,7 @@ struct sessions_profile {
 	char name[VOLET_NAME_MAX];
 	enum volet_codec codec;
 	guint width, height;
+	guint slots, slot_size;		/* 0: those of the configuration */
 	guint n_parameters;
 	guint8 parameters[VOLET_PARAMETERS_MAX];
 };

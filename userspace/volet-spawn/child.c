@@ -84,7 +84,8 @@ _Noreturn void child_run(const struct spawn_options *options, uint32_t program, 
 	if (setsid() < 0 || chdir("/") < 0)
 		spawn_die("child: %m");
 	set_limits(program);
-	change_user(uid, program == VOLET_PROGRAM_CAM ? options->cam_gid : (gid_t)uid);
+	change_user(uid, program == VOLET_PROGRAM_CAM ? options->cam_gid :
+		    program == VOLET_PROGRAM_KMS ? options->display_gid : (gid_t)uid);
 	/* The change of uid cleared it, so it comes after; then the parent may be gone already. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
 		_exit(EXIT_FAILURE);

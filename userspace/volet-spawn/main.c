@@ -86,7 +86,7 @@ static struct child *find_id(uint32_t id)
 	return NULL;
 }
 
-static bool cam_uid_alive(uid_t uid)
+static bool uid_alive(uid_t uid)
 {
 	unsigned int i;
 
@@ -107,18 +107,26 @@ static bool is_session(uint32_t program)
 /* 0 when no uid can be given to this program now. */
 static uid_t take_uid(uint32_t program, uint32_t index)
 {
+	uid_t uid;
+
 	if (is_session(program))
 		return uids_take(&session_uids, now_ns());
 	/* There may be two: a new one with a new key takes over from the old. */
 	if (program == VOLET_PROGRAM_SIGN)
 		return options.sign_uid;
-	return cam_uid_alive(options.cam_first + index) ? 0 : options.cam_first + index;
+	uid = (program == VOLET_PROGRAM_KMS ? options.display_first : options.cam_first) + index;
+	return uid_alive(uid) ? 0 : uid;
 }
 
 static void give_back_uid(const struct child *child)
 {
 	if (is_session(child->program))
 		uids_give_back(&session_uids, child->uid, now_ns());
+}
+
+static bool no_display(const struct volet_spawn *msg)
+{
+	return msg->program == VOLET_PROGRAM_KMS && msg->index >= options.display_count;
 }
 
 static void start(const struct volet_spawn *msg, const int fds[2])
@@ -128,11 +136,14 @@ static void start(const struct volet_spawn *msg, const int fds[2])
 
 	while (child < children + CHILDREN_MAX && child->pid)
 		child++;
-	if (child < children + CHILDREN_MAX)
+	if (child < children + CHILDREN_MAX && !no_display(msg))
 		request.uid = take_uid(msg->program, msg->index);
 	if (!request.uid) {
 		fputs(msg->program == VOLET_PROGRAM_SIGN && !options.sign_uid ?
 		      "volet-spawn: RTSPS needs --sign-uid, the uid that alone can read the private key\n" :
+		      no_display(msg) ?
+		      "volet-spawn: displays need --display-uids, one for each, and --display-gid, the group"
+		      " that can open /dev/dri/card*\n" :
 		      "volet-spawn: no uid or place left for another program; not started\n", stderr);
 		answer(VOLET_SPAWN_EXITED, &request, EXIT_FAILURE << 8);
 		return;
@@ -156,7 +167,8 @@ static bool start_allowed(const struct volet_spawn *msg, unsigned int n_fds)
 	if (n_fds != 2 || msg->id == 0 || find_id(msg->id))
 		return false;
 	return is_session(msg->program) || msg->program == VOLET_PROGRAM_SIGN ||
-	       (msg->program == VOLET_PROGRAM_CAM && msg->index < options.cam_count);
+	       (msg->program == VOLET_PROGRAM_CAM && msg->index < options.cam_count) ||
+	       (msg->program == VOLET_PROGRAM_KMS && msg->index < VOLET_DISPLAYS_MAX);
 }
 
 static void serve_peer(void)

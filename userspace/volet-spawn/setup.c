@@ -89,6 +89,21 @@ static void check_options(const struct spawn_options *o, const char *programs)
 			  " of its own", o->sign_uid);
 }
 
+static void check_displays(const struct spawn_options *o)
+{
+	uid_t first = o->display_first;
+	unsigned int count = o->display_count;
+
+	if (!count != !o->display_gid)
+		spawn_die("--display-uids and --display-gid: a display needs both, a uid of its own and"
+			  " the group that can open /dev/dri/card*");
+	if (count && (overlap(o->daemon_uid, 1, first, count) ||
+		      overlap(o->cam_first, o->cam_count, first, count) ||
+		      overlap(o->session_first, o->session_count, first, count) ||
+		      (o->sign_uid && overlap(o->sign_uid, 1, first, count))))
+		spawn_die("--display-uids overlaps with another's; give displays ids of their own");
+}
+
 static void find_program(struct spawn_options *options, uint32_t program, const char *directory,
 			 const char *name)
 {
@@ -113,8 +128,10 @@ void spawn_options_read(struct spawn_options *options, int argc, char **argv)
 		{ "cam-uids", required_argument, NULL, 'c' },
 		{ "cam-gid", required_argument, NULL, 'g' },
 		{ "sign-uid", required_argument, NULL, 'k' },
+		{ "display-uids", required_argument, NULL, 'v' },
+		{ "display-gid", required_argument, NULL, 'w' },
 		{ "programs", required_argument, NULL, 'p' },
-		{ "allow-swap", no_argument, NULL, 'w' },
+		{ "allow-swap", no_argument, NULL, 'a' },
 		{ 0 }
 	};
 	const char *programs = NULL;
@@ -134,9 +151,14 @@ void spawn_options_read(struct spawn_options *options, int argc, char **argv)
 			options->cam_gid = read_id(names[i].name, optarg);
 		else if (c == 'k')
 			options->sign_uid = read_id(names[i].name, optarg);
+		else if (c == 'v')
+			options->display_first = read_range(names[i].name, optarg,
+							    &options->display_count);
+		else if (c == 'w')
+			options->display_gid = read_id(names[i].name, optarg);
 		else if (c == 'p')
 			programs = optarg;
-		else if (c == 'w')
+		else if (c == 'a')
 			options->allow_swap = true;
 		else
 			exit(EXIT_FAILURE);
@@ -144,6 +166,7 @@ void spawn_options_read(struct spawn_options *options, int argc, char **argv)
 	if (optind < argc)
 		spawn_die("\"%s\": not an option", argv[optind]);
 	check_options(options, programs);
+	check_displays(options);
 	if (!secrets_no_swap()) {
 		if (!options->allow_swap)
 			spawn_die(SECRETS_SWAP_TEXT);
@@ -154,6 +177,8 @@ void spawn_options_read(struct spawn_options *options, int argc, char **argv)
 	find_program(options, VOLET_PROGRAM_TLS, programs, "volet-tls");
 	find_program(options, VOLET_PROGRAM_SIGN, programs, "volet-sign");
 	find_program(options, VOLET_PROGRAM_UDP, programs, "volet-udp");
+	if (options->display_count)
+		find_program(options, VOLET_PROGRAM_KMS, programs, "volet-kms");
 }
 
 int spawn_listen(const struct spawn_options *options)

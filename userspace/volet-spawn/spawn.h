@@ -22,8 +22,11 @@ struct spawn_options {
 	uid_t session_first;
 	unsigned int session_count;
 	uid_t sign_uid;		/* 0: none, and no volet-sign */
+	uid_t display_first;
+	unsigned int display_count;	/* 0: none, and no volet-kms */
+	gid_t display_gid;
 	bool allow_swap;	/* what is started may be swapped out */
-	char path[VOLET_PROGRAM_UDP + 1][256];	/* by enum volet_program */
+	char path[VOLET_PROGRAM_KMS + 1][256];	/* by enum volet_program */
 };
 
 /* Read the command line and check the programs; says what is wrong and exits on bad input. */

@@ -6,15 +6,11 @@
 #include "daemon.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <glib-unix.h>
 #include <glib/gstdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include "kernel.h"
 
 #define BACKOFF_MIN_MS	250
 #define BACKOFF_MAX_MS	5000
@@ -236,23 +232,10 @@ static void on_exited(void *owner, int status)
 		wait_to_restart(camera);
 }
 
-/* The camera's section as a file that nobody can change, from its start, or -1. */
-static int section_memfd(const struct volet_camera_config *config)
-{
-	g_autofree char *text = config_camera_text(config);
-	size_t len = strlen(text);
-	unsigned int no_exec = kernel_has(KERNEL_MEMFD_NOEXEC) ? MFD_NOEXEC_SEAL : 0;
-	g_autofd int fd = memfd_create("camera", MFD_CLOEXEC | MFD_ALLOW_SEALING | no_exec);
-
-	if (fd < 0 || write(fd, text, len) != (ssize_t)len || lseek(fd, 0, SEEK_SET) < 0 ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
-		return -1;
-	return g_steal_fd(&fd);
-}
-
 void camera_start(struct camera *camera)
 {
-	g_autofd int section = section_memfd(camera->config);
+	g_autofree char *text = config_camera_text(camera->config);
+	g_autofd int section = daemon_section("camera", text);
 	int pair[2];
 
 	if (section < 0 || msg_pair(pair) < 0) {

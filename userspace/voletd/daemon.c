@@ -2,10 +2,16 @@
 /* The whole of voletd's state, made and ended; see daemon.h. */
 #include "daemon.h"
 
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "control.h"
 #include "digest.h"
+#include "kernel.h"
 #include "metrics.h"
 
 int64_t daemon_now_ns(void)
@@ -16,6 +22,18 @@ int64_t daemon_now_ns(void)
 	return now.tv_sec * 1000000000LL + now.tv_nsec;
 }
 
+int daemon_section(const char *name, const char *text)
+{
+	size_t len = strlen(text);
+	unsigned int no_exec = kernel_has(KERNEL_MEMFD_NOEXEC) ? MFD_NOEXEC_SEAL : 0;
+	g_autofd int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | no_exec);
+
+	if (fd < 0 || write(fd, text, len) != (ssize_t)len || lseek(fd, 0, SEEK_SET) < 0 ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
+		return -1;
+	return g_steal_fd(&fd);
+}
+
 struct daemon *daemon_new(struct volet_config *config, int spawn, GMainLoop *loop)
 {
 	struct daemon *daemon = g_new0(struct daemon, 1);
@@ -23,9 +41,11 @@ struct daemon *daemon_new(struct volet_config *config, int spawn, GMainLoop *loo
 
 	daemon->config = config;
 	daemon->loop = loop;
+	daemon->local = -1;
 	listener_init(daemon);
 	daemon->started_ns = daemon_now_ns();
 	daemon->cameras = g_ptr_array_new_with_free_func((GDestroyNotify)camera_free);
+	daemon->displays = displays_new();
 	daemon->sessions = g_hash_table_new(NULL, NULL);
 	sources_init(&daemon->sources);
 	daemon->ports = g_new0(struct ports, 1);
@@ -43,6 +63,8 @@ void daemon_free(struct daemon *daemon)
 	gpointer session;
 
 	listener_close(daemon);
+	consumers_close(daemon);
+	displays_free(daemon);
 	signers_free(daemon);
 	control_close(daemon->control);
 	metrics_close(daemon->metrics);

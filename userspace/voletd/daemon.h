@@ -12,6 +12,7 @@
  *   control.c   the owner's way in           owner.c     what the owner may ask
  *   tls.c       the TLS of a connection      signer.c    a volet-sign's life
  *   udp.c       a session's RTP over UDP     ports.c     ports for it
+ *   display.c   a volet-kms's life           consumer.c  local programs are let in
  *
  * All runs in one thread, from one main loop, and nothing waits for a peer.
  */
@@ -67,6 +68,10 @@ struct daemon {
 	struct ports *ports;		/* of RTP over UDP */
 
 	GPtrArray *cameras;		/* struct camera *, as in the configuration */
+	GPtrArray *displays;		/* struct display * */
+	int local;			/* the socket of local consumers, or -1 */
+	guint local_watch;
+	int64_t local_said_ns;		/* when a refusal was last in the log */
 	GHashTable *sessions;		/* a set of struct session * */
 	unsigned int granted;
 	char nobody_ha1[33];		/* stands for an unknown viewer's */
@@ -89,6 +94,12 @@ void daemon_fail(struct daemon *daemon, const char *why);
 void daemon_reload(struct daemon *daemon, const char *path);
 
 int64_t daemon_now_ns(void);
+
+/*
+ * A section of the configuration as a file that nobody can change, from its start; for the
+ * program that it is of. `name` is seen in /proc only. -1 when it can't be made.
+ */
+int daemon_section(const char *name, const char *text);
 
 /* One line to the log. Never a credential, a nonce or a response. */
 void say(const char *format, ...) G_GNUC_PRINTF(1, 2);
@@ -164,11 +175,21 @@ enum session_state {
 	SESSION_GRANTED	= 1 << 2
 };
 
+/* How it came, which is also how it says who it is. */
+enum session_kind {
+	SESSION_REMOTE	= 1 << 0,	/* over the network: by a credential */
+	SESSION_DISPLAY	= 1 << 1,	/* volet-kms, started for a [display NAME] */
+	SESSION_CONSUMER = 1 << 2	/* a local program: by its uid */
+};
+
 struct session {
 	struct daemon *daemon;
 	char peer[80];			/* address and port, for the log */
+	enum session_kind kind;
 	enum session_state state;
-	int control, tcp;		/* tcp: a duplicate of what the program has */
+	int control, tcp;		/* tcp: a duplicate of what the program has; -1 of a local one */
+	struct display *display;	/* of a SESSION_DISPLAY */
+	int64_t heard_ns;		/* when its program last said something */
 	uint32_t child;
 	guint watch, deadline, tick;
 	struct tls *tls;		/* of a connection to the RTSPS port; NULL for another */
@@ -198,6 +219,16 @@ void session_new(struct daemon *daemon, int tcp, const char *peer, struct source
 /* The same for the RTSPS port: volet-tls is started, and the session program when it is open. */
 void session_new_tls(struct daemon *daemon, int tcp, const char *peer, struct source *source);
 
+/*
+ * A local session on this control channel, which becomes its own; `local` is of the
+ * configuration. It has no program until one is started.
+ */
+struct session *session_new_local(struct daemon *daemon, enum session_kind kind, int control,
+				  const struct volet_local_config *local, const char *peer);
+
+/* Starts volet-kms for a session on the other end of its channel, with its section. */
+bool session_start_display(struct session *session, unsigned int index, int channel, int section);
+
 /* Starts the session program on this byte stream (still the caller's); false when it can't. */
 bool session_start_program(struct session *session, int stream);
 void session_end(struct session *session, enum volet_reason reason);
@@ -212,6 +243,27 @@ void session_refuse(struct session *session);
 
 /* False when it couldn't be sent: the session is to be ended. */
 bool session_answer(struct session *session, const struct volet_ctl *msg, const int *fd);
+
+/* ---- display.c -------------------------------------------------------------------------- */
+
+/* The displays of the configuration, each tried again and again while its camera is there. */
+GPtrArray *displays_new(void);
+void displays_start(struct daemon *daemon);
+void displays_free(struct daemon *daemon);
+
+/* The same with a new configuration: those that changed end, what the owner ended may start. */
+void displays_reload(struct daemon *daemon, const struct volet_config *config);
+
+/* Its session has ended. */
+void display_ended(struct display *display);
+
+/* The owner ends it: it stays dark until the configuration is read again. */
+void display_stop(struct display *display);
+
+/* ---- consumer.c ------------------------------------------------------------------------- */
+
+bool consumers_open(struct daemon *daemon, const char *path, GError **error);
+void consumers_close(struct daemon *daemon);
 
 /* ---- tls.c ------------------------------------------------------------------------------ */
 
@@ -242,9 +294,10 @@ bool signer_connect(struct daemon *daemon, int channel);
 
 /* ---- grant.c ---------------------------------------------------------------------------- */
 
-/* Both answer a request, and say why the session ends, or VOLET_REASON_NONE. */
+/* Each answers a request, and say why the session ends, or VOLET_REASON_NONE. */
 enum volet_reason grant_give_nonce(struct session *session, const struct volet_ctl *msg);
 enum volet_reason grant_authenticate(struct session *session, const struct volet_ctl *msg);
+enum volet_reason grant_local(struct session *session, const struct volet_ctl *msg);
 
 /* ---- report.c --------------------------------------------------------------------------- */
 

@@ -105,6 +105,7 @@ static enum volet_reason give(struct session *session, struct camera *camera,
 	int pair[2];
 	bool ok;
 
+	grant.flags = session->kind == SESSION_DISPLAY ? VOLET_GRANT_DISPLAY : 0;
 	memcpy(grant.viewer, session->viewer->name, sizeof(grant.viewer));
 	memcpy(grant.camera, camera->config->name, sizeof(grant.camera));
 	memcpy(grant.profile, answer->granted.profile, sizeof(grant.profile));
@@ -122,7 +123,8 @@ static enum volet_reason give(struct session *session, struct camera *camera,
 	session->daemon->granted++;
 	camera->granted++;
 	session->daemon->totals.granted++;
-	sources_release(&session->daemon->sources, g_steal_pointer(&session->source));
+	if (session->source)
+		sources_release(&session->daemon->sources, g_steal_pointer(&session->source));
 	g_clear_handle_id(&session->deadline, g_source_remove);
 	ok = session_answer(session, answer, &pair[1]);
 	close(pair[1]);
@@ -175,6 +177,9 @@ static enum volet_reason authorize(struct session *session, const char *name,
 
 	if (camera)
 		profile = config_profile(camera->config, profile_name);
+	/* Pictures as they are don't leave the machine. */
+	if (profile && config_profile_is_raw(profile) && session->kind == SESSION_REMOTE)
+		profile = NULL;
 	if (!profile) {
 		say("%s: denied: %s has no such camera or profile", session->peer,
 		    session->viewer->name);
@@ -240,6 +245,17 @@ static enum volet_reason confirm(struct session *session, const struct volet_ctl
 	session->fruitless = 0;
 	fill_granted(session, &session->id, &answer);
 	return session_answer(session, &answer, NULL) ? VOLET_REASON_NONE : VOLET_REASON_PROTOCOL;
+}
+
+/* Who it is was known when it came; what it may have is in its own group. */
+enum volet_reason grant_local(struct session *session, const struct volet_ctl *msg)
+{
+	const struct volet_ctl_local *local = &msg->local;
+
+	if (!msg_text_ok(local->camera, sizeof(local->camera)) ||
+	    !msg_text_ok(local->profile, sizeof(local->profile)))
+		return VOLET_REASON_PROTOCOL;
+	return authorize(session, local->camera, local->profile);
 }
 
 enum volet_reason grant_authenticate(struct session *session, const struct volet_ctl *msg)

@@ -32,10 +32,10 @@ static bool make_room(const char *path, GError **error)
 	return false;
 }
 
-int local_listen(const char *path, gid_t gid, GError **error)
+static int listen_at(const char *path, int type, mode_t mask, GError **error)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	g_autofd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	g_autofd int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	mode_t before;
 	bool ok;
 
@@ -46,13 +46,27 @@ int local_listen(const char *path, gid_t gid, GError **error)
 	}
 	if (!make_room(path, error))
 		return -1;
-	before = umask(gid == LOCAL_NO_GROUP ? 0177 : 0117);
+	before = umask(mask);
 	ok = fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
 	umask(before);
 	if (!ok || listen(fd, BACKLOG) < 0) {
 		fail(error, path, "its directory must exist and belong to voletd's user");
 		return -1;
 	}
+	return g_steal_fd(&fd);
+}
+
+int local_listen_to_all(const char *path, GError **error)
+{
+	return listen_at(path, SOCK_SEQPACKET, 0111, error);
+}
+
+int local_listen(const char *path, gid_t gid, GError **error)
+{
+	g_autofd int fd = listen_at(path, SOCK_STREAM, gid == LOCAL_NO_GROUP ? 0177 : 0117, error);
+
+	if (fd < 0)
+		return -1;
 	/* One's own group it has already, and a service's filter may know no chown(). */
 	if (gid != LOCAL_NO_GROUP && gid != getegid() && chown(path, (uid_t)-1, gid) < 0) {
 		fail(error, path, "voletd's user must be a member of that group");
@@ -74,6 +88,18 @@ static bool has_group(int fd, gid_t gid)
 			return true;
 	}
 	return false;
+}
+
+bool local_peer(int fd, uid_t *uid, pid_t *pid)
+{
+	struct ucred who = { 0 };
+	socklen_t size = sizeof(who);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) < 0)
+		return false;
+	*uid = who.uid;
+	*pid = who.pid;
+	return true;
 }
 
 bool local_peer_ok(int fd, gid_t gid, uid_t *uid)

@@ -18,7 +18,7 @@
 #include "secrets.h"
 
 struct options {
-	char *config, *spawn, *control, *metrics;
+	char *config, *spawn, *control, *metrics, *local;
 	int control_gid;
 	gboolean allow_swap, version;
 };
@@ -38,6 +38,9 @@ static bool read_options(struct options *options, int *argc, char ***argv, GErro
 		  "A socket to make for Prometheus, for this user and its group", "SOCKET" },
 		{ "allow-swap", 0, 0, G_OPTION_ARG_NONE, &options->allow_swap,
 		  "Run although credentials could be written to swap", NULL },
+		{ "local", 0, 0, G_OPTION_ARG_FILENAME, &options->local,
+		  "A socket to make for the programs of [local NAME], such as /run/volet/local.sock",
+		  "SOCKET" },
 		{ "version", 0, 0, G_OPTION_ARG_NONE, &options->version, "Print the version", NULL },
 		{ 0 }
 	};
@@ -136,7 +139,9 @@ static bool open_sockets(struct daemon *daemon, const struct options *options, G
 					       error);
 	if (options->metrics && (!options->control || daemon->control))
 		daemon->metrics = metrics_open(daemon, options->metrics, error);
-	return (!options->control || daemon->control) && (!options->metrics || daemon->metrics);
+	if ((options->control && !daemon->control) || (options->metrics && !daemon->metrics))
+		return false;
+	return !options->local || consumers_open(daemon, options->local, error);
 }
 
 static int run(const struct options *options, struct volet_config *config, int spawn,
@@ -156,6 +161,7 @@ static int run(const struct options *options, struct volet_config *config, int s
 		g_unix_signal_add(SIGHUP, on_hangup, &reload);
 		signer_rotate(daemon);
 		start_cameras(daemon);
+		displays_start(daemon);
 		report_start(daemon);
 		start_watchdog();
 		say("ready for %u cameras and %u viewers", config->cameras->len, config->viewers->len);
@@ -229,5 +235,6 @@ int main(int argc, char **argv)
 	g_free(options.spawn);
 	g_free(options.control);
 	g_free(options.metrics);
+	g_free(options.local);
 	return status;
 }

@@ -81,14 +81,18 @@ static GVariant *camera_status(struct camera *camera)
 	return g_variant_builder_end(&dict);
 }
 
-/* The transport's class, strongest first: "tls", "tcp", "udp". */
+/* The transport's class, strongest first: "local", "tls", "tcp", "udp". */
 static const char *class_name(const struct session *session)
 {
+	if (session->kind != SESSION_REMOTE)
+		return "local";
 	return session->tls ? "tls" : session->udp ? "udp" : "tcp";
 }
 
 static const char *class_text(const struct session *session)
 {
+	if (session->kind != SESSION_REMOTE)
+		return session->kind == SESSION_DISPLAY ? "local display" : "local program";
 	if (session->tls)
 		return "RTSP over TCP, TLS";
 	if (session->udp)
@@ -248,6 +252,8 @@ static GVariant *end_all(struct daemon *daemon, unsigned int kind, const char *w
 		report_id(id, &session->id);
 		g_variant_builder_add(&ended, "(ssss)", granted ? id : "", session->viewer->name,
 				      session->camera_name, session->peer);
+		if (session->display)
+			display_stop(session->display);
 		session_end(session, VOLET_REASON_OWNER);
 	}
 	return g_variant_new("(a(ssss))", &ended);

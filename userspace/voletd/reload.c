@@ -22,15 +22,39 @@ static const struct volet_camera_config *camera_of(const struct volet_config *co
 	return NULL;
 }
 
+/* As it is in that configuration, or NULL. */
+static const struct volet_viewer_config *viewer_of(const struct session *session,
+						   const struct volet_config *config)
+{
+	const struct volet_local_config *local;
+
+	if (session->kind == SESSION_REMOTE)
+		return config_find_viewer(config, session->viewer->name);
+	local = config_find_local(session->kind == SESSION_DISPLAY ? config->displays :
+				  config->consumers, session->viewer->name);
+	return local ? &local->viewer : NULL;
+}
+
+static bool other_uid(const struct session *session, const struct volet_viewer_config *now)
+{
+	const struct volet_local_config *local = (const void *)now;
+	const struct volet_local_config *was = (const void *)session->viewer;
+
+	G_STATIC_ASSERT(offsetof(struct volet_local_config, viewer) == 0);
+	return session->kind == SESSION_CONSUMER && local->uid != was->uid;
+}
+
 /* Why the session has to end under the new configuration, or NULL. */
 static const char *why_end(const struct session *session, const struct volet_config *config)
 {
-	const struct volet_viewer_config *now = config_find_viewer(config, session->viewer->name);
+	const struct volet_viewer_config *now = viewer_of(session, config);
 
 	if (!now)
 		return "the viewer was removed";
 	if (strcmp(now->ha1, session->viewer->ha1))
 		return "the viewer's credential changed";
+	if (other_uid(session, now))
+		return "the consumer's uid changed";
 	if (session->state == SESSION_GRANTED &&
 	    !g_ptr_array_find_with_equal_func(now->cameras, session->camera_name, g_str_equal, NULL))
 		return "the viewer may not see the camera any more";
@@ -72,7 +96,7 @@ static void reload_sessions(struct daemon *daemon, const struct volet_config *co
 	while (g_hash_table_iter_next(&iter, &key, NULL)) {
 		session = key;
 		if (session->viewer)
-			session->viewer = config_find_viewer(config, session->viewer->name);
+			session->viewer = viewer_of(session, config);
 	}
 }
 
@@ -199,6 +223,7 @@ void daemon_reload(struct daemon *daemon, const char *path)
 	/* The viewers first: nobody may be let in by what was taken away. */
 	reload_sessions(daemon, config);
 	reload_cameras(daemon, config);
+	displays_reload(daemon, config);
 	daemon->config = config;
 	config_free(old);
 	signer_rotate(daemon);

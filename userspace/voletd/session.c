@@ -20,6 +20,11 @@
 #define MESSAGES_PER_TICK 100
 #define REFUSED_MS 1000
 
+#define LOCAL (SESSION_DISPLAY | SESSION_CONSUMER)
+
+/* A granted volet-kms tells its figures once a second. One that is stuck can't blank its screen. */
+#define SILENT_NS (5 * 1000000000LL)
+
 static enum volet_reason take_sent(struct session *session, const struct volet_ctl *msg)
 {
 	session->sent = msg->sent;
@@ -35,24 +40,28 @@ static enum volet_reason leave(G_GNUC_UNUSED struct session *session, const stru
 
 static const struct {
 	uint32_t type;
-	unsigned int states;
+	unsigned int states, kinds;
 	enum volet_reason (*handle)(struct session *session, const struct volet_ctl *msg);
 } requests[] = {
-	{ VOLET_CTL_GET_NONCE, SESSION_ASKING | SESSION_GRANTED, grant_give_nonce },
-	{ VOLET_CTL_AUTH, SESSION_ASKING | SESSION_GRANTED, grant_authenticate },
-	{ VOLET_CTL_SENT, SESSION_GRANTED, take_sent },
-	{ VOLET_CTL_LEAVE, SESSION_ASKING | SESSION_REFUSED | SESSION_GRANTED, leave },
-	{ VOLET_CTL_UDP, SESSION_GRANTED, udp_ask },
+	{ VOLET_CTL_GET_NONCE, SESSION_ASKING | SESSION_GRANTED, SESSION_REMOTE, grant_give_nonce },
+	{ VOLET_CTL_AUTH, SESSION_ASKING | SESSION_GRANTED, SESSION_REMOTE, grant_authenticate },
+	{ VOLET_CTL_LOCAL, SESSION_ASKING, LOCAL, grant_local },
+	{ VOLET_CTL_SENT, SESSION_GRANTED, SESSION_REMOTE | LOCAL, take_sent },
+	{ VOLET_CTL_LEAVE, SESSION_ASKING | SESSION_REFUSED | SESSION_GRANTED,
+	  SESSION_REMOTE | LOCAL, leave },
+	{ VOLET_CTL_UDP, SESSION_GRANTED, SESSION_REMOTE, udp_ask },
 };
 
 static enum volet_reason handle(struct session *session, const struct volet_ctl *msg)
 {
 	unsigned int i;
 
+	session->heard_ns = daemon_now_ns();
 	if (++session->messages > MESSAGES_PER_TICK)
 		return VOLET_REASON_PROTOCOL;
 	for (i = 0; i < G_N_ELEMENTS(requests); i++) {
-		if (requests[i].type == msg->type && (requests[i].states & session->state))
+		if (requests[i].type == msg->type && (requests[i].states & session->state) &&
+		    (requests[i].kinds & session->kind))
 			return requests[i].handle(session, msg);
 	}
 	return VOLET_REASON_PROTOCOL;
@@ -105,7 +114,8 @@ static void on_exited(void *owner, int status)
 
 	session->child = 0;
 	if (WIFSIGNALED(status))
-		say("%s: volet-rtsp ended by signal %d", session->peer, WTERMSIG(status));
+		say("%s: %s ended by signal %d", session->peer,
+		    session->kind == SESSION_DISPLAY ? "volet-kms" : "volet-rtsp", WTERMSIG(status));
 	session_gone(session, VOLET_REASON_PROGRAM_EXIT);
 }
 
@@ -138,7 +148,13 @@ static gboolean on_tick(gpointer data)
 	struct session *session = data;
 
 	session->messages = 0;
-	if (too_old(session) && session->state == SESSION_GRANTED)
+	if (session->kind == SESSION_DISPLAY && session->state == SESSION_GRANTED &&
+	    daemon_now_ns() - session->heard_ns > SILENT_NS) {
+		say("%s: volet-kms has said nothing for 5 s", session->peer);
+		session_end(session, VOLET_REASON_TOO_OLD);
+		return G_SOURCE_CONTINUE;
+	}
+	if (session->kind == SESSION_REMOTE && too_old(session) && session->state == SESSION_GRANTED)
 		session_end(session, VOLET_REASON_TOO_OLD);
 	return G_SOURCE_CONTINUE;
 }
@@ -148,13 +164,15 @@ static struct session *make(struct daemon *daemon, int tcp, const char *peer, st
 	struct session *session = g_new0(struct session, 1);
 
 	session->daemon = daemon;
+	session->kind = SESSION_REMOTE;
 	session->state = SESSION_ASKING;
 	session->tcp = tcp;
 	session->control = -1;
 	session->source = source;
 	g_strlcpy(session->peer, peer, sizeof(session->peer));
 	g_hash_table_add(daemon->sessions, session);
-	too_old(session);	/* the first sample, before anything was sent */
+	if (tcp >= 0)
+		too_old(session);	/* the first sample, before anything was sent */
 	session->tick = g_timeout_add(OUTQ_SAMPLE_MS, on_tick, session);
 	session->deadline = g_timeout_add(daemon->config->authentication_timeout_s * 1000,
 					  on_deadline, session);
@@ -183,6 +201,25 @@ void session_new(struct daemon *daemon, int tcp, const char *peer, struct source
 		session_end(session, VOLET_REASON_INTERNAL);
 }
 
+struct session *session_new_local(struct daemon *daemon, enum session_kind kind, int control,
+				  const struct volet_local_config *local, const char *peer)
+{
+	struct session *session = make(daemon, -1, peer, NULL);
+
+	session->kind = kind;
+	session->viewer = &local->viewer;
+	session->control = control;
+	session->watch = g_unix_fd_add(control, G_IO_IN, on_message, session);
+	return session;
+}
+
+bool session_start_display(struct session *session, unsigned int index, int channel, int section)
+{
+	session->child = starter_start(session->daemon, VOLET_PROGRAM_KMS, index,
+				       (const int[]){ channel, section }, on_exited, session);
+	return session->child != 0;
+}
+
 void session_new_tls(struct daemon *daemon, int tcp, const char *peer, struct source *source)
 {
 	struct session *session = make(daemon, tcp, peer, source);
@@ -207,15 +244,32 @@ static void log_end(const struct session *session, enum volet_reason reason)
 	    session->sent.frames, session->sent.bytes, session->sent.dropped);
 }
 
+/* The kernel would deliver the queue even after the program's death. */
+static void cut_connection(const struct session *session)
+{
+	const struct sockaddr nowhere = { .sa_family = AF_UNSPEC };
+
+	if (connect(session->tcp, &nowhere, sizeof(nowhere)) < 0)
+		say("%s: the connection's queue can't be dropped: %s", session->peer,
+		    g_strerror(errno));
+	close(session->tcp);
+}
+
+/* It has no program that voletd could kill: it is told, and loses the channel. */
+static void tell_consumer(struct session *session, enum volet_reason reason)
+{
+	const struct volet_ctl msg = { .type = VOLET_CTL_END, .end.reason = reason };
+
+	(void)session_answer(session, &msg, NULL);
+}
+
 /*
  * The order is the point: no more frames, then what is queued for the viewer is thrown
- * away and the connection reset, then the program goes. The kernel would deliver the
- * queue even after the program's death.
+ * away and the connection reset, then the program goes.
  */
 void session_end(struct session *session, enum volet_reason reason)
 {
 	struct daemon *daemon = session->daemon;
-	const struct sockaddr nowhere = { .sa_family = AF_UNSPEC };
 
 	g_hash_table_remove(daemon->sessions, session);
 	if (session->state == SESSION_GRANTED) {
@@ -225,10 +279,10 @@ void session_end(struct session *session, enum volet_reason reason)
 		session->camera->sent_frames += session->sent.frames;
 		camera_end_session(session->camera, &session->id, reason);
 	}
-	if (connect(session->tcp, &nowhere, sizeof(nowhere)) < 0)
-		say("%s: the connection's queue can't be dropped: %s", session->peer,
-		    g_strerror(errno));
-	close(session->tcp);
+	if (session->tcp >= 0)
+		cut_connection(session);
+	if (session->kind == SESSION_CONSUMER)
+		tell_consumer(session, reason);
 	g_clear_pointer(&session->udp, udp_free);
 	g_clear_pointer(&session->tls, tls_free);
 	if (session->child) {
@@ -243,6 +297,8 @@ void session_end(struct session *session, enum volet_reason reason)
 	if (session->source)
 		sources_release(&daemon->sources, session->source);
 	log_end(session, reason);
+	if (session->display)
+		display_ended(session->display);
 	explicit_bzero(&session->nonce, sizeof(session->nonce));
 	g_free(session);
 }
