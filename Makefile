@@ -11,7 +11,7 @@ CAMERAS ?= 1
 RTSP_PORT ?= 8554
 DURATION ?= 0
 
-.PHONY: help run check soak vm roots build deb clean
+.PHONY: help run check soak vm roots build deb check-packages size clean
 
 help:
 	@echo 'make run       boot the virtual camera board and stream: prints an rtsp:// address'
@@ -25,7 +25,10 @@ help:
 	@echo 'make modules   the kernel modules alone, for a kernel of yours:'
 	@echo '               KDIR= (or KERNEL_SRC=, O=) ARCH= CROSS_COMPILE= INSTALL_MOD_PATH='
 	@echo '               also modules_install and modules_clean'
+	@echo 'make size      how much of an image the module, the programs and their libraries are'
 	@echo 'make deb       Debian packages of all of it, into build/deb'
+	@echo 'make check-packages  installs and runs those in a fresh Debian 13, and runs what Buildroot'
+	@echo '               and Yocto would; some minutes, and Debian'"'"'s package servers'
 	@echo 'make clean     remove build/'
 	@echo
 	@echo 'The cache (about 6 GB) is $$VOLET_CACHE, by default ~/.cache/volet.'
@@ -47,6 +50,13 @@ vm: roots
 
 build: roots
 	@$(enter)/run.py --build-only
+
+check-packages: deb
+	@tests/packages/product-root >/dev/null
+	@$(enter)/packages.py
+
+size: roots
+	@$(enter)/size.py
 
 deb: roots
 	@$(vm)/enter packaging/build-deb
