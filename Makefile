@@ -24,7 +24,7 @@ help:
 	@echo 'make build     build the modules and the programs for arm64 into build/'
 	@echo 'make modules   the kernel modules alone, for a kernel of yours:'
 	@echo '               KDIR= (or KERNEL_SRC=, O=) ARCH= CROSS_COMPILE= INSTALL_MOD_PATH='
-	@echo '               also modules_install and modules_clean'
+	@echo '               also modules_install and modules_clean; CAMSIM=y with the virtual board'
 	@echo 'make size      how much of an image the module, the programs and their libraries are'
 	@echo 'make deb       Debian packages of all of it, into build/deb'
 	@echo 'make check-packages  installs and runs those in a fresh Debian 13, and runs what Buildroot'

@@ -184,6 +184,21 @@ def test_buildroot_module():
         assert buildroot_module([]) == ['camsim', 'gc2053']
 
 
+def plain_modules(*options):
+    tree, image = clean_tree(fresh('plain')), fresh('plain-image')
+    for goal in ('modules', 'modules_install'):
+        run(['make', goal, f'KDIR={HEADERS}', 'ARCH=arm64', f'CROSS_COMPILE={CROSS}',
+             f'INSTALL_MOD_PATH={image}', 'DEPMOD=true', *options], cwd=tree)
+    return modules_in(image)
+
+
+def test_plain_modules():
+    """`make modules_install` puts the sensor's driver into an image, and the virtual board only when it is asked for"""
+    assert plain_modules() == ['gc2053']
+    if 'fast' not in sys.argv:
+        assert plain_modules('CAMSIM=y') == ['camsim', 'gc2053']
+
+
 def test_yocto_module():
     """Yocto's lines build and install the sensor's driver alone"""
     # meta/classes-recipe/module.bbclass, module-base.bbclass and kernel-arch.bbclass of OE-core (blacksail)
@@ -249,7 +264,8 @@ def test_rkisp1_patch():
     assert 'U v4l2_get_link_freq' in used, used
 
 
-FAST = [test_versions, test_dependencies, test_h264_is_a_choice, test_buildroot_module, test_yocto_module]
+FAST = [test_versions, test_dependencies, test_h264_is_a_choice, test_plain_modules, test_buildroot_module,
+        test_yocto_module]
 LONG = [test_buildroot_meson, test_yocto_meson, test_rkisp1_patch]
 
 if __name__ == '__main__':
