@@ -121,9 +121,10 @@ def test_enabled():
 
 
 def command_of(unit):
-    """What the unit starts."""
+    """What the unit starts; where a program wants no swap, it is told that this is no unit with MemorySwapMax=0."""
     text = (PRODUCT / f'usr/lib/systemd/system/{unit}').read_text().replace('\\\n', ' ')
-    return re.search(r'^ExecStart=(.*)$', text, re.M)[1].split()
+    command = re.search(r'^ExecStart=(.*)$', text, re.M)[1].split()
+    return command + (['--allow-swap'] if '--allow-swap' in run(inside(command[0], '--help')).stdout else [])
 
 
 @contextlib.contextmanager
