@@ -11,7 +11,7 @@ CAMERAS ?= 1
 RTSP_PORT ?= 8554
 DURATION ?= 0
 
-.PHONY: help run check soak vm roots build clean
+.PHONY: help run check soak vm roots build deb check-packages size clean
 
 help:
 	@echo 'make run       boot the virtual camera board and stream: prints an rtsp:// address'
@@ -24,7 +24,11 @@ help:
 	@echo 'make build     build the modules and the programs for arm64 into build/'
 	@echo 'make modules   the kernel modules alone, for a kernel of yours:'
 	@echo '               KDIR= (or KERNEL_SRC=, O=) ARCH= CROSS_COMPILE= INSTALL_MOD_PATH='
-	@echo '               also modules_install and modules_clean'
+	@echo '               also modules_install and modules_clean; CAMSIM=y with the virtual board'
+	@echo 'make size      how much of an image the module, the programs and their libraries are'
+	@echo 'make deb       Debian packages of all of it, into build/deb'
+	@echo 'make check-packages  installs and runs those in a fresh Debian 13, and runs what Buildroot'
+	@echo '               and Yocto would; some minutes, and Debian'"'"'s package servers'
 	@echo 'make clean     remove build/'
 	@echo
 	@echo 'The cache (about 6 GB) is $$VOLET_CACHE, by default ~/.cache/volet.'
@@ -46,6 +50,16 @@ vm: roots
 
 build: roots
 	@$(enter)/run.py --build-only
+
+check-packages: deb
+	@tests/packages/product-root >/dev/null
+	@$(enter)/packages.py
+
+size: roots
+	@$(enter)/size.py
+
+deb: roots
+	@$(vm)/enter packaging/build-deb
 
 clean:
 	rm -rf build

@@ -5,11 +5,13 @@
 #   make modules KDIR=<kernel> [O=<its build directory>] [ARCH=arm64] [CROSS_COMPILE=...]
 #   make modules_install KDIR=<kernel> INSTALL_MOD_PATH=<root of the image>
 #
+# The virtual board is for tests, so it stays out of these unless CAMSIM=y is said.
 # KERNEL_SRC is another name for KDIR; without either it is the running kernel.
 
 ifdef KERNEL_SRC
 KDIR ?= $(KERNEL_SRC)
 endif
+CAMSIM ?= n
 KDIR ?= /lib/modules/$(shell uname -r)/build
 
 # Variables of the command line (ARCH, W, C, INSTALL_MOD_PATH, ...) reach the kernel's make
@@ -17,7 +19,7 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 kbuild = @if [ ! -e '$(KDIR)/Makefile' ]; then \
 	echo "volet: no kernel to build for in $(KDIR): install its headers, or say KDIR=<kernel>" >&2; \
 	exit 1; fi; \
-	$(MAKE) -C '$(KDIR)' $(if $(O),O='$(O)') M='$(CURDIR)'
+	$(MAKE) -C '$(KDIR)' $(if $(O),O='$(O)') M='$(CURDIR)' CAMSIM='$(CAMSIM)'
 
 .PHONY: modules modules_install clean-modules modules_clean
 

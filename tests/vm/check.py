@@ -217,6 +217,9 @@ def native_parts(tally, wanted):
         vm.say('static checks of the kernel side')
         tally.program('static', ['/src/tests/static/kernel-style'])
         tally.program('service units', ['/src/tests/static/service-units'])
+        tally.program('device trees', ['/src/tests/static/device-trees'])
+        tally.program('kernel configuration', ['/src/tests/static/kernel-config'])
+        tally.program('recipes', [sys.executable, '-B', '/src/tests/packages/recipes.py', 'fast'])
     if wanted('units'):
         vm.say('building natively with sanitizers, and the unit tests')
         native_units(tally, vm.meson('sanitized', '-Db_sanitize=address,undefined', '-Db_lundef=false'))
