@@ -12,7 +12,7 @@ VOLET_LICENSE = MIT
 VOLET_OVERRIDE_SRCDIR_RSYNC_EXCLUSIONS = --exclude build
 
 VOLET_DEPENDENCIES = host-pkgconf gstreamer1 gst1-plugins-base gst1-plugins-good \
-	gst1-rtsp-server jpeg-turbo libcap libglib2 libseccomp libv4l openssl
+	gst1-rtsp-server jpeg-turbo libcap libdrm libglib2 libseccomp libv4l openssl
 
 VOLET_CONF_OPTS = -Dtests=false
 

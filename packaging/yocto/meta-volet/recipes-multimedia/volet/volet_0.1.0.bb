@@ -10,7 +10,7 @@ SRC_URI = "file://meson.build file://meson.options file://userspace \
 S = "${UNPACKDIR}"
 
 DEPENDS = "glib-2.0 gstreamer1.0 gstreamer1.0-plugins-base gstreamer1.0-rtsp-server \
-           libcap libjpeg-turbo libseccomp openssl v4l-utils"
+           libcap libdrm libjpeg-turbo libseccomp openssl v4l-utils"
 
 inherit meson pkgconfig systemd useradd
 
