@@ -11,6 +11,7 @@
  *   reload.c    a new configuration          metrics.c   counters for Prometheus
  *   control.c   the owner's way in           owner.c     what the owner may ask
  *   tls.c       the TLS of a connection      signer.c    a volet-sign's life
+ *   aide.c      a program beside a session's own
  *   udp.c       a session's RTP over UDP     ports.c     ports for it
  *   display.c   a volet-kms's life           consumer.c  local programs are let in
  *
@@ -264,6 +265,33 @@ void display_stop(struct display *display);
 
 bool consumers_open(struct daemon *daemon, const char *path, GError **error);
 void consumers_close(struct daemon *daemon);
+
+/* ---- aide.c ----------------------------------------------------------------------------- */
+
+union aide_message {
+	struct volet_tls tls;
+	struct volet_udp udp;
+};
+
+/* Of struct tls or struct udp the first member. */
+struct aide {
+	struct session *session;
+	enum volet_program program;
+	const char *name;		/* for the log */
+	size_t message_size;
+	/* One message: why the session ends, or VOLET_REASON_NONE. It doesn't end it itself. */
+	enum volet_reason (*take)(struct aide *aide, const union aide_message *msg);
+	int channel;			/* -1 before and after */
+	uint32_t child;
+	guint watch;
+};
+
+/*
+ * Start it with its first message and two descriptors with that; `extra` is its second one at
+ * the start. All stay the caller's. False when it can't be started; aide_end() is right then too.
+ */
+bool aide_start(struct aide *aide, const void *first, const int first_fds[2], int extra);
+void aide_end(struct aide *aide);
 
 /* ---- tls.c ------------------------------------------------------------------------------ */
 

@@ -6,18 +6,13 @@
  */
 #include "daemon.h"
 
-#include <errno.h>
-#include <glib-unix.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 struct tls {
-	struct session *session;
-	int channel, stream;		/* stream: the session program's, until it is started */
-	uint32_t child;
-	guint watch;
+	struct aide aide;		/* volet-tls */
+	int stream;			/* the session program's, until it is started */
 };
 
 static enum volet_reason take_open(struct tls *tls, const struct volet_tls *msg)
@@ -30,15 +25,18 @@ static enum volet_reason take_open(struct tls *tls, const struct volet_tls *msg)
 	    != strlen(msg->open.cipher) || strspn(msg->open.version, "TLSv1.23") !=
 	    strlen(msg->open.version))
 		return VOLET_REASON_PROTOCOL;
-	say("%s: %s, %s", tls->session->peer, msg->open.version, msg->open.cipher);
-	ok = session_start_program(tls->session, tls->stream);
+	say("%s: %s, %s", tls->aide.session->peer, msg->open.version, msg->open.cipher);
+	ok = session_start_program(tls->aide.session, tls->stream);
 	close(tls->stream);
 	tls->stream = -1;
 	return ok ? VOLET_REASON_NONE : VOLET_REASON_INTERNAL;
 }
 
-static enum volet_reason take(struct tls *tls, const struct volet_tls *msg)
+static enum volet_reason take(struct aide *aide, const union aide_message *message)
 {
+	struct tls *tls = (struct tls *)aide;
+	const struct volet_tls *msg = &message->tls;
+
 	if (msg->type == VOLET_TLS_OPEN)
 		return take_open(tls, msg);
 	if (msg->type == VOLET_TLS_LEAVE &&
@@ -48,55 +46,11 @@ static enum volet_reason take(struct tls *tls, const struct volet_tls *msg)
 	return VOLET_REASON_PROTOCOL;
 }
 
-/* One message of volet-tls; false when there was none, or the session ended and `tls` with it. */
-static bool serve(struct tls *tls)
-{
-	enum volet_reason reason;
-	struct volet_tls msg;
-	int fds[MSG_FDS_MAX], ret;
-	unsigned int n_fds;
-
-	ret = msg_recv(tls->channel, &msg, sizeof(msg), fds, &n_fds);
-	if (ret == -EAGAIN)
-		return false;
-	msg_close_fds(fds);
-	if (ret == -EPIPE)
-		reason = VOLET_REASON_PROGRAM_EXIT;
-	else if (ret < 0 || n_fds)
-		reason = VOLET_REASON_PROTOCOL;
-	else
-		reason = take(tls, &msg);
-	if (reason != VOLET_REASON_NONE)
-		session_end(tls->session, reason);
-	return reason == VOLET_REASON_NONE;
-}
-
-static gboolean on_message(G_GNUC_UNUSED int fd, G_GNUC_UNUSED GIOCondition condition,
-			   gpointer data)
-{
-	serve(data);
-	return G_SOURCE_CONTINUE;
-}
-
-static void on_exited(void *owner, int status)
-{
-	struct session *session = owner;
-	struct daemon *daemon = session->daemon;
-
-	session->tls->child = 0;
-	if (WIFSIGNALED(status))
-		say("%s: volet-tls ended by signal %d", session->peer, WTERMSIG(status));
-	/* What it said last may say why. */
-	while (serve(session->tls))
-		;
-	if (g_hash_table_contains(daemon->sessions, session))
-		session_end(session, VOLET_REASON_PROGRAM_EXIT);
-}
-
 /* Both of its channels: the signer's from the signer, the stream from us. */
-static bool connect_it(struct tls *tls)
+static bool start(struct tls *tls)
 {
-	const struct volet_tls start = { .type = VOLET_TLS_START };
+	const struct volet_tls first = { .type = VOLET_TLS_START };
+	struct session *session = tls->aide.session;
 	int signature[2], stream[2];
 	bool ok;
 
@@ -107,9 +61,8 @@ static bool connect_it(struct tls *tls)
 		close(signature[1]);
 		return false;
 	}
-	ok = signer_connect(tls->session->daemon, signature[0]) &&
-	     msg_send(tls->channel, &start, sizeof(start), (const int[]){ signature[1], stream[0] },
-		      2) == 0;
+	ok = signer_connect(session->daemon, signature[0]) &&
+	     aide_start(&tls->aide, &first, (const int[]){ signature[1], stream[0] }, session->tcp);
 	close(signature[0]);
 	close(signature[1]);
 	close(stream[0]);
@@ -120,35 +73,21 @@ static bool connect_it(struct tls *tls)
 struct tls *tls_new(struct session *session)
 {
 	struct tls *tls = g_new0(struct tls, 1);
-	int pair[2];
 
-	tls->session = session;
-	tls->channel = tls->stream = -1;
-	if (msg_pair(pair) == 0) {
-		tls->channel = pair[0];
-		if (connect_it(tls))
-			tls->child = starter_start(session->daemon, VOLET_PROGRAM_TLS, 0,
-						   (const int[]){ pair[1], session->tcp },
-						   on_exited, session);
-		close(pair[1]);
-	}
-	if (tls->child) {
-		tls->watch = g_unix_fd_add(tls->channel, G_IO_IN, on_message, tls);
+	tls->aide = (struct aide){
+		.session = session, .program = VOLET_PROGRAM_TLS, .name = "volet-tls",
+		.message_size = sizeof(struct volet_tls), .take = take, .channel = -1,
+	};
+	tls->stream = -1;
+	if (start(tls))
 		return tls;
-	}
 	tls_free(tls);
 	return NULL;
 }
 
 void tls_free(struct tls *tls)
 {
-	g_clear_handle_id(&tls->watch, g_source_remove);
-	if (tls->child) {
-		starter_kill(tls->session->daemon, tls->child);
-		starter_forget(tls->session->daemon, tls->child);
-	}
-	if (tls->channel >= 0)
-		close(tls->channel);
+	aide_end(&tls->aide);
 	if (tls->stream >= 0)
 		close(tls->stream);
 	g_free(tls);

@@ -9,10 +9,9 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <glib-unix.h>
+#include <glib/gstdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define SEND_BUFFER	(32 * 1024)	/* what is in it can't be taken back: keep that little */
@@ -22,12 +21,10 @@
 enum { RTP, RTCP, SOCKETS };
 
 struct udp {
-	struct session *session;
+	struct aide aide;		/* volet-udp */
 	int sockets[SOCKETS];		/* duplicates of volet-udp's, to end them by */
 	unsigned int port, client_port;
-	int channel, packets;		/* packets: the session program's end, until it has it */
-	uint32_t child;
-	guint watch;
+	int packets;			/* the session program's end, until it has it */
 };
 
 /* ---- sockets ---------------------------------------------------------------------------- */
@@ -79,16 +76,16 @@ static void close_sockets(struct udp *udp)
 /* False when there is no pair, and the reason is in the log. */
 static bool open_sockets(struct udp *udp)
 {
-	struct daemon *daemon = udp->session->daemon;
+	struct daemon *daemon = udp->aide.session->daemon;
 	const struct volet_config *config = daemon->config;
-	int tcp = udp->session->tcp, error = 0;
+	int tcp = udp->aide.session->tcp, error = 0;
 	unsigned int i;
 
 	for (i = 0; i < TRIES; i++) {
 		udp->port = ports_take(daemon->ports, config->udp_first, config->udp_last,
 				       daemon_now_ns());
 		if (!udp->port) {
-			say("%s: denied: no free pair in udp-ports", udp->session->peer);
+			say("%s: denied: no free pair in udp-ports", udp->aide.session->peer);
 			return false;
 		}
 		udp->sockets[RTP] = make_socket(tcp, udp->port, udp->client_port);
@@ -103,7 +100,7 @@ static bool open_sockets(struct udp *udp)
 		if (error != EADDRINUSE)
 			break;
 	}
-	say("%s: no UDP sockets: %s%s", udp->session->peer, g_strerror(error),
+	say("%s: no UDP sockets: %s%s", udp->aide.session->peer, g_strerror(error),
 	    error == EAFNOSUPPORT || error == EADDRNOTAVAIL ?
 	    "; voletd's unit must let it have a network (operation.rst)" : "");
 	return false;
@@ -122,16 +119,19 @@ static enum volet_reason take_ready(struct udp *udp)
 
 	if (udp->packets < 0)
 		return VOLET_REASON_PROTOCOL;
-	ok = session_answer(udp->session, &answer, &udp->packets);
+	ok = session_answer(udp->aide.session, &answer, &udp->packets);
 	close(udp->packets);
 	udp->packets = -1;
-	say("%s: RTP over UDP, the weaker class, from port %u to its port %u", udp->session->peer,
+	say("%s: RTP over UDP, the weaker class, from port %u to its port %u", udp->aide.session->peer,
 	    udp->port, udp->client_port);
 	return ok ? VOLET_REASON_NONE : VOLET_REASON_PROTOCOL;
 }
 
-static enum volet_reason take(struct udp *udp, const struct volet_udp *msg)
+static enum volet_reason take(struct aide *aide, const union aide_message *message)
 {
+	struct udp *udp = (struct udp *)aide;
+	const struct volet_udp *msg = &message->udp;
+
 	if (msg->type == VOLET_UDP_READY)
 		return take_ready(udp);
 	if (msg->type == VOLET_UDP_LEAVE &&
@@ -140,71 +140,18 @@ static enum volet_reason take(struct udp *udp, const struct volet_udp *msg)
 	return VOLET_REASON_PROTOCOL;
 }
 
-/* One message of volet-udp; false when there was none, or the session ended and `udp` with it. */
-static bool serve(struct udp *udp)
-{
-	enum volet_reason reason;
-	struct volet_udp msg;
-	int fds[MSG_FDS_MAX], ret;
-	unsigned int n_fds;
-
-	ret = msg_recv(udp->channel, &msg, sizeof(msg), fds, &n_fds);
-	if (ret == -EAGAIN)
-		return false;
-	msg_close_fds(fds);
-	if (ret == -EPIPE)
-		reason = VOLET_REASON_PROGRAM_EXIT;
-	else if (ret < 0 || n_fds)
-		reason = VOLET_REASON_PROTOCOL;
-	else
-		reason = take(udp, &msg);
-	if (reason != VOLET_REASON_NONE)
-		session_end(udp->session, reason);
-	return reason == VOLET_REASON_NONE;
-}
-
-static gboolean on_message(G_GNUC_UNUSED int fd, G_GNUC_UNUSED GIOCondition condition,
-			   gpointer data)
-{
-	serve(data);
-	return G_SOURCE_CONTINUE;
-}
-
-static void on_exited(void *owner, int status)
-{
-	struct session *session = owner;
-	struct daemon *daemon = session->daemon;
-
-	session->udp->child = 0;
-	if (WIFSIGNALED(status))
-		say("%s: volet-udp ended by signal %d", session->peer, WTERMSIG(status));
-	/* What it said last may say why. */
-	while (serve(session->udp))
-		;
-	if (g_hash_table_contains(daemon->sessions, session))
-		session_end(session, VOLET_REASON_PROGRAM_EXIT);
-}
-
 static bool start_program(struct udp *udp)
 {
-	const struct volet_udp start = { .type = VOLET_UDP_START };
-	int channel[2], packets[2];
+	const struct volet_udp first = { .type = VOLET_UDP_START };
+	int packets[2];
+	bool ok;
 
-	if (msg_pair(channel) < 0)
+	if (msg_pair(packets) < 0)
 		return false;
-	udp->channel = channel[0];
-	if (msg_pair(packets) == 0) {
-		udp->packets = packets[0];
-		if (msg_send(udp->channel, &start, sizeof(start), udp->sockets, SOCKETS) == 0)
-			udp->child = starter_start(udp->session->daemon, VOLET_PROGRAM_UDP, 0,
-						   (const int[]){ channel[1], packets[1] },
-						   on_exited, udp->session);
-		close(packets[1]);
-	}
-	close(channel[1]);
-	if (udp->child)
-		udp->watch = g_unix_fd_add(udp->channel, G_IO_IN, on_message, udp);
-	return udp->child != 0;
+	udp->packets = packets[0];
+	ok = aide_start(&udp->aide, &first, udp->sockets, packets[1]);
+	close(packets[1]);
+	return ok;
 }
 
 /* ---- a session's request ---------------------------------------------------------------- */
@@ -234,8 +181,11 @@ enum volet_reason udp_ask(struct session *session, const struct volet_ctl *msg)
 	if (!session->daemon->config->udp || !session->viewer->udp)
 		return deny(session, "not switched on in the configuration");
 	udp = g_new0(struct udp, 1);
-	*udp = (struct udp){ .session = session, .sockets = { -1, -1 }, .channel = -1, .packets = -1,
-			     .client_port = client_port };
+	*udp = (struct udp){
+		.aide = { .session = session, .program = VOLET_PROGRAM_UDP, .name = "volet-udp",
+			  .message_size = sizeof(struct volet_udp), .take = take, .channel = -1 },
+		.sockets = { -1, -1 }, .packets = -1, .client_port = client_port,
+	};
 	if (!open_sockets(udp) || !start_program(udp)) {
 		udp_free(udp);
 		return deny(session, NULL);
@@ -247,25 +197,19 @@ enum volet_reason udp_ask(struct session *session, const struct volet_ctl *msg)
 void udp_free(struct udp *udp)
 {
 	const struct sockaddr nowhere = { .sa_family = AF_UNSPEC };
-	struct daemon *daemon = udp->session->daemon;
+	struct daemon *daemon = udp->aide.session->daemon;
 	unsigned int i;
 
 	/* Without a peer, volet-udp's own descriptors have nobody to send to, whatever still waits. */
 	for (i = 0; i < SOCKETS; i++) {
 		if (udp->sockets[i] >= 0 && connect(udp->sockets[i], &nowhere, sizeof(nowhere)) < 0)
-			say("%s: the UDP socket can't be disconnected: %s", udp->session->peer,
+			say("%s: the UDP socket can't be disconnected: %s", udp->aide.session->peer,
 			    g_strerror(errno));
 	}
-	g_clear_handle_id(&udp->watch, g_source_remove);
-	if (udp->child) {
-		starter_kill(daemon, udp->child);
-		starter_forget(daemon, udp->child);
-	}
+	aide_end(&udp->aide);
 	close_sockets(udp);
 	if (udp->port)
 		ports_give_back(daemon->ports, udp->port, daemon_now_ns());
-	if (udp->channel >= 0)
-		close(udp->channel);
 	if (udp->packets >= 0)
 		close(udp->packets);
 	g_free(udp);
