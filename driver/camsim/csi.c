@@ -179,7 +179,6 @@ static void camsim_csi_release(struct v4l2_subdev *sd)
 
 	v4l2_subdev_cleanup(sd);
 	v4l2_ctrl_handler_free(&camsim->csi_ctrls);
-	camsim_put(camsim);
 }
 
 static const struct v4l2_subdev_internal_ops camsim_csi_internal_ops = {
@@ -233,7 +232,6 @@ int camsim_csi_init(struct camsim *camsim)
 	ret = v4l2_device_register_subdev(&camsim->v4l2_dev, sd);
 	if (ret)
 		goto err_subdev;
-	camsim_get(camsim);
 	return 0;
 
 err_subdev:

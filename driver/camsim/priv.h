@@ -101,6 +101,7 @@ struct camsim_node {
 struct camsim_faults {
 	u32 short_lines;		/* lines that arrive of each frame, 0 for all */
 	u32 nack;			/* the n-th message from now gets no answer */
+	u32 slow_ms;			/* how much longer a transfer takes */
 	bool crc;
 	bool wrong_id;
 };

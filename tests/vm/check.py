@@ -10,6 +10,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import tempfile
 
 import run
 import volet_vm as vm
@@ -106,6 +107,20 @@ for test in $(tr : / </volet/selftests/kselftest-list.txt); do
 done
 /volet/stop-board
 """
+# A kernel that fills freed memory with a pattern, fences it in and looks after both: what of the
+# drivers outlives what. What the kernel said is taken before the drivers that are known to be
+# wrong, which it may not survive.
+MEMORY_KERNEL = 'slub_debug=FZPU'
+MEMORY = """/volet/start-board 1 || exit 1
+export ROUNDS=24
+tap memory-unbind /volet/selftests/gc2053/unbind -t open_files_outlive_it
+unset ROUNDS
+tap memory-controls /volet/selftests/gc2053/unbind -t controls_on_their_way
+tap memory-lifetime /volet/selftests/camsim/lifetime
+for slab in /sys/kernel/slab/kmalloc-*/validate; do echo 1 >$slab; done
+dmesg >/host/results/dmesg.log
+tap memory-mutants /volet/selftests/gc2053-mutants/find_freed
+"""
 # Programs of tests/e2e: those that set the board up as they need it, then those that want two
 # cameras that see the street.
 ALONE = ['cam', 'sources']
@@ -114,7 +129,7 @@ STREET = """/volet/start-board 2 || exit 1
 """
 STREAMER = ['operate', 'h264', 'nosignal', 'attack_session', 'attack_frames', 'guest', 'rtsps']
 AFTERWARDS = {'nosignal': '/volet/play-scenes 1	# its player ended with the camera\n'}
-PARTS = ['static', 'units', 'native', 'stream', 'board-units', 'selftests', *ALONE, *STREAMER]
+PARTS = ['static', 'units', 'native', 'stream', 'memory', 'board-units', 'selftests', *ALONE, *STREAMER]
 
 
 def program_of(part, only):
@@ -141,10 +156,10 @@ def certificates(share):
                         '-out', share / f'{name}-cert.pem'], check=True, capture_output=True)
 
 
-def guest_part(tally, project, job, limit=3600):
+def guest_part(tally, project, job, limit=3600, append=''):
     """One board with two cameras that runs `job`, which leaves TAP in /host/results."""
-    share = pathlib.Path('/tmp/check')
-    share.mkdir()
+    share = pathlib.Path(tempfile.mkdtemp(prefix='check-'))
+    share.chmod(0o755)
     viewers = {'alice': (run.ha1_of('alice', VIEWERS['alice']), ['cam0']),
                'bob': (run.ha1_of('bob', VIEWERS['bob']), ['cam0', 'cam1'])}
     (share / 'e2e.conf').write_text(run.configuration(2, None, 5, 2, viewers))
@@ -157,7 +172,7 @@ def guest_part(tally, project, job, limit=3600):
             vm.say(line.removeprefix('volet: '))
 
     try:
-        with vm.Board(project, share, 2, on_line=relay) as board:
+        with vm.Board(project, share, 2, on_line=relay, append=append) as board:
             board.wait(limit)
     except vm.Failed as failure:
         tally.fail('the board\'s tests', str(failure))
@@ -221,7 +236,10 @@ def board_parts(tally, only):
     if not only or 'stream' in only:
         vm.say('the board, played to clients outside it')
         tally.program('stream', [sys.executable, '-B', '/src/tests/e2e/host.py', project])
-    if not only or set(only) - {'stream'}:
+    if not only or 'memory' in only:
+        vm.say('a board whose kernel checks its memory: files that outlive drivers')
+        guest_part(tally, project, JOB + MEMORY, 900, MEMORY_KERNEL)
+    if not only or set(only) - {'stream', 'memory'}:
         vm.say('the board, two cameras: units, kselftests, attacks')
         guest_part(tally, project, board_job(only))
 
