@@ -654,6 +654,13 @@ static int gc2053_power_off(struct device *dev)
 }
 
 static const struct dev_pm_ops gc2053_pm_ops = {
+	/*
+	 * Whoever the sensor sends to stops the stream at system suspend, and
+	 * starts it again. Between, in the late phase, the power goes, also
+	 * from a sensor that only waits for its autosuspend.
+	 */
+	LATE_SYSTEM_SLEEP_PM_OPS(pm_runtime_force_suspend,
+				 pm_runtime_force_resume)
 	RUNTIME_PM_OPS(gc2053_power_off, gc2053_power_on, NULL)
 };
 

@@ -7,6 +7,7 @@
 #include <linux/module.h>
 #include <linux/of.h>
 #include <linux/platform_device.h>
+#include <linux/pm.h>
 #include <linux/regulator/driver.h>
 #include <linux/vmalloc.h>
 
@@ -343,6 +344,25 @@ static void camsim_remove(struct platform_device *pdev)
 	camsim_graph_cleanup(camsim);
 }
 
+static int camsim_suspend(struct device *dev)
+{
+	camsim_csi_suspend(dev_get_drvdata(dev));
+	return 0;
+}
+
+/* Whoever waits for frames that won't come is told. */
+static int camsim_resume(struct device *dev)
+{
+	struct camsim *camsim = dev_get_drvdata(dev);
+	int ret = camsim_csi_resume(camsim);
+
+	if (ret)
+		camsim_capture_fail(camsim);
+	return ret;
+}
+
+static DEFINE_SIMPLE_DEV_PM_OPS(camsim_pm_ops, camsim_suspend, camsim_resume);
+
 static const struct of_device_id camsim_of_match[] = {
 	{ .compatible = "volet,camsim" },
 	{ /* sentinel */ },
@@ -355,6 +375,7 @@ static struct platform_driver camsim_driver = {
 	.driver = {
 		.name = "camsim",
 		.of_match_table = camsim_of_match,
+		.pm = pm_sleep_ptr(&camsim_pm_ops),
 	},
 };
 

@@ -182,6 +182,8 @@ void camsim_graph_cleanup(struct camsim *camsim);
 /* csi.c and isp-subdev.c */
 int camsim_csi_init(struct camsim *camsim);
 void camsim_csi_cleanup(struct camsim *camsim);
+void camsim_csi_suspend(struct camsim *camsim);
+int camsim_csi_resume(struct camsim *camsim);
 int camsim_isp_init(struct camsim *camsim);
 void camsim_isp_cleanup(struct camsim *camsim);
 
@@ -189,6 +191,7 @@ void camsim_isp_cleanup(struct camsim *camsim);
 int camsim_capture_set_allocator(const char *name);
 int camsim_capture_register(struct camsim *camsim, enum camsim_node_id id);
 void camsim_capture_unregister(struct camsim *camsim, enum camsim_node_id id);
+void camsim_capture_fail(struct camsim *camsim);
 
 /* stream.c */
 int camsim_stream_start(struct camsim *camsim);

@@ -108,15 +108,25 @@ done
 /volet/stop-board
 """
 # A kernel that fills freed memory with a pattern, fences it in and looks after both: what of the
-# drivers outlives what. What the kernel said is taken before the drivers that are known to be
-# wrong, which it may not survive.
+# drivers outlives what. It goes to sleep as well. What it said is taken before the drivers that
+# use freed memory, which it may not survive.
 MEMORY_KERNEL = 'slub_debug=FZPU'
-MEMORY = """/volet/start-board 1 || exit 1
+MEMORY = """[ "$0" = /tmp/job ] || { cp /host/job /tmp/job; exec /tmp/job; }
+/volet/start-board 1 || exit 1
+asleep() {	# as tap, while /host is away
+	name=$1; shift
+	echo "volet: $name"
+	/volet/asleep timeout 600 "$@" >/tmp/$name 2>&1
+	echo $? >/host/results/$name.status
+	cp /tmp/$name /host/results
+}
 export ROUNDS=24
 tap memory-unbind /volet/selftests/gc2053/unbind -t open_files_outlive_it
 unset ROUNDS
 tap memory-controls /volet/selftests/gc2053/unbind -t controls_on_their_way
 tap memory-lifetime /volet/selftests/camsim/lifetime
+asleep memory-sleep /volet/selftests/gc2053/sleep
+asleep memory-sleep-mutants /volet/selftests/gc2053-mutants/find_mutants asleep
 for slab in /sys/kernel/slab/kmalloc-*/validate; do echo 1 >$slab; done
 dmesg >/host/results/dmesg.log
 tap memory-mutants /volet/selftests/gc2053-mutants/find_freed
