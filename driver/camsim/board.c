@@ -59,14 +59,29 @@ void camsim_set_pin(struct camsim *camsim, enum gc2053_pin pin, bool on)
 	wake_up_all(&camsim->wait);
 }
 
+/* A fault that is armed for the n-th thing switched on counts down to it. */
+static int camsim_switch_on(struct camsim *camsim, enum gc2053_pin pin)
+{
+	unsigned long flags;
+	bool fails;
+
+	spin_lock_irqsave(&camsim->lock, flags);
+	fails = camsim->faults.power && !--camsim->faults.power;
+	spin_unlock_irqrestore(&camsim->lock, flags);
+	if (fails)
+		return -EIO;
+
+	camsim_set_pin(camsim, pin, true);
+	return 0;
+}
+
 /* -----------------------------------------------------------------------------
  * Supplies
  */
 
 static int camsim_supply_enable(struct regulator_dev *rdev)
 {
-	camsim_set_pin(rdev_get_drvdata(rdev), rdev_get_id(rdev), true);
-	return 0;
+	return camsim_switch_on(rdev_get_drvdata(rdev), rdev_get_id(rdev));
 }
 
 static int camsim_supply_disable(struct regulator_dev *rdev)
@@ -132,8 +147,7 @@ static int camsim_supplies_init(struct camsim *camsim)
 
 static int camsim_clock_enable(struct clk_hw *hw)
 {
-	camsim_set_pin(container_of(hw, struct camsim, clock), GC2053_XCLK, true);
-	return 0;
+	return camsim_switch_on(container_of(hw, struct camsim, clock), GC2053_XCLK);
 }
 
 static void camsim_clock_disable(struct clk_hw *hw)

@@ -21,6 +21,9 @@ static int camsim_bound(struct v4l2_async_notifier *notifier, struct v4l2_subdev
 	struct media_pad *source;
 	int ret;
 
+	if (READ_ONCE(camsim->faults.refuse))
+		return -EIO;
+
 	ret = v4l2_create_fwnode_links_to_pad(sensor, sink,
 					      MEDIA_LNK_FL_ENABLED | MEDIA_LNK_FL_IMMUTABLE);
 	if (ret)

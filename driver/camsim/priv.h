@@ -102,6 +102,8 @@ struct camsim_faults {
 	u32 short_lines;		/* lines that arrive of each frame, 0 for all */
 	u32 nack;			/* the n-th message from now gets no answer */
 	u32 slow_ms;			/* how much longer a transfer takes */
+	u32 power;			/* the n-th supply or clock from now doesn't come on */
+	bool refuse;			/* the receiver doesn't take the sensor */
 	bool crc;
 	bool wrong_id;
 };

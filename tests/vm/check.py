@@ -124,6 +124,7 @@ export ROUNDS=24
 tap memory-unbind /volet/selftests/gc2053/unbind -t open_files_outlive_it
 unset ROUNDS
 tap memory-controls /volet/selftests/gc2053/unbind -t controls_on_their_way
+tap memory-probe /volet/selftests/gc2053/probe
 tap memory-lifetime /volet/selftests/camsim/lifetime
 asleep memory-sleep /volet/selftests/gc2053/sleep
 asleep memory-sleep-mutants /volet/selftests/gc2053-mutants/find_mutants asleep
@@ -139,7 +140,7 @@ STREET = """/volet/start-board 2 || exit 1
 """
 STREAMER = ['operate', 'h264', 'nosignal', 'attack_session', 'attack_frames', 'guest', 'rtsps']
 AFTERWARDS = {'nosignal': '/volet/play-scenes 1	# its player ended with the camera\n'}
-PARTS = ['static', 'units', 'native', 'stream', 'memory', 'board-units', 'selftests', *ALONE, *STREAMER]
+PARTS = ['static', 'kunit', 'units', 'native', 'stream', 'memory', 'board-units', 'selftests', *ALONE, *STREAMER]
 
 
 def program_of(part, only):
@@ -231,6 +232,9 @@ def native_parts(tally, wanted):
         vm.say('static checks of the kernel side')
         tally.program('static', ['/src/tests/static/kernel-style'])
         tally.program('service units', ['/src/tests/static/service-units'])
+    if wanted('kunit'):
+        vm.say('the driver in a kernel of its own (UML): KUnit, and as patches for the kernel')
+        tally.program('kunit', ['/src/tests/kunit/run'], timeout=3600)
     if wanted('units'):
         vm.say('building natively with sanitizers, and the unit tests')
         native_units(tally, vm.meson('sanitized', '-Db_sanitize=address,undefined', '-Db_lundef=false'))
@@ -264,7 +268,7 @@ def main():
     if not only or 'native' in only:
         vm.say('the streamer on this machine, with test cameras')
         tally.program('native', [sys.executable, '-B', '/src/tests/e2e/native.py', *only.get('native', [])])
-    if not only or set(only) - {'static', 'units', 'native'}:
+    if not only or set(only) - {'static', 'kunit', 'units', 'native'}:
         board_parts(tally, only)
     vm.say('done')
     print(f'{tally.passed} passed, {tally.failed} failed, {tally.skipped} skipped', flush=True)
