@@ -11,7 +11,7 @@ CAMERAS ?= 1
 RTSP_PORT ?= 8554
 DURATION ?= 0
 
-.PHONY: help run check soak vm roots build clean
+.PHONY: help run check soak vm roots build series clean
 
 help:
 	@echo 'make run       boot the virtual camera board and stream: prints an rtsp:// address'
@@ -25,6 +25,7 @@ help:
 	@echo 'make modules   the kernel modules alone, for a kernel of yours:'
 	@echo '               KDIR= (or KERNEL_SRC=, O=) ARCH= CROSS_COMPILE= INSTALL_MOD_PATH='
 	@echo '               also modules_install and modules_clean'
+	@echo 'make series    the sensor driver and its binding as patches for the kernel, in build/series'
 	@echo 'make clean     remove build/'
 	@echo
 	@echo 'The cache (about 6 GB) is $$VOLET_CACHE, by default ~/.cache/volet.'
@@ -46,6 +47,9 @@ vm: roots
 
 build: roots
 	@$(enter)/run.py --build-only
+
+series: roots
+	@packaging/upstream/make-series
 
 clean:
 	rm -rf build

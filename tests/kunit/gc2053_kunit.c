@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0-only
+// SPDX-License-Identifier: MIT
 /*
  * GC2053 driver: what it computes, by KUnit, over all of the range. The driver is compiled into
  * this file, so that its own functions run, with the control framework's and regmap's real ones;

@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -134,7 +135,7 @@ tap memory-mutants /volet/selftests/gc2053-mutants/find_freed
 """
 # Programs of tests/e2e: those that set the board up as they need it, then those that want two
 # cameras that see the street.
-ALONE = ['cam', 'sources']
+ALONE = ['compliance', 'cam', 'sources']
 STREET = """/volet/start-board 2 || exit 1
 /volet/play-scenes 2
 """
@@ -198,6 +199,8 @@ def guest_part(tally, project, job, limit=3600, append=''):
     for name in sorted(started - {'dmesg.log'}):
         tally.fail(f'board: {name} did not end', (results / name).read_text(errors='replace'))
     kernel_log(tally, results / 'dmesg.log')
+    for report in share.glob('compliance-graph.log'):
+        shutil.copy(report, vm.BUILD / 'compliance.log')
 
 
 def kernel_log(tally, path):
@@ -235,6 +238,7 @@ def native_parts(tally, wanted):
     if wanted('kunit'):
         vm.say('the driver in a kernel of its own (UML): KUnit, and as patches for the kernel')
         tally.program('kunit', ['/src/tests/kunit/run'], timeout=3600)
+        tally.program('series', ['/src/tests/kunit/series'])
     if wanted('units'):
         vm.say('building natively with sanitizers, and the unit tests')
         native_units(tally, vm.meson('sanitized', '-Db_sanitize=address,undefined', '-Db_lundef=false'))
