@@ -11,7 +11,7 @@ CAMERAS ?= 1
 RTSP_PORT ?= 8554
 DURATION ?= 0
 
-.PHONY: help run check soak vm roots build deb check-packages size clean
+.PHONY: help run check soak vm roots build deb series check-packages size clean
 
 help:
 	@echo 'make run       boot the virtual camera board and stream: prints an rtsp:// address'
@@ -29,6 +29,7 @@ help:
 	@echo 'make deb       Debian packages of all of it, into build/deb'
 	@echo 'make check-packages  installs and runs those in a fresh Debian 13, and runs what Buildroot'
 	@echo '               and Yocto would; some minutes, and Debian'"'"'s package servers'
+	@echo 'make series    the sensor driver and its binding as patches for the kernel, in build/series'
 	@echo 'make clean     remove build/'
 	@echo
 	@echo 'The cache (about 6 GB) is $$VOLET_CACHE, by default ~/.cache/volet.'
@@ -60,6 +61,9 @@ size: roots
 
 deb: roots
 	@$(vm)/enter packaging/build-deb
+
+series: roots
+	@packaging/upstream/make-series
 
 clean:
 	rm -rf build

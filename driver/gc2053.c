@@ -15,9 +15,13 @@
 #include <linux/delay.h>
 #include <linux/gpio/consumer.h>
 #include <linux/i2c.h>
+#include <linux/kref.h>
+#include <linux/list.h>
 #include <linux/module.h>
+#include <linux/mutex.h>
 #include <linux/pm_runtime.h>
 #include <linux/regulator/consumer.h>
+#include <linux/slab.h>
 #include <linux/time64.h>
 
 #include <media/v4l2-async.h>
@@ -97,7 +101,12 @@ static const char * const gc2053_supply_names[] = {
 #define GC2053_NUM_SUPPLIES		ARRAY_SIZE(gc2053_supply_names)
 
 struct gc2053 {
+	/* One for the binding, one for each registration with a receiver */
+	struct kref kref;
+	struct list_head orphan;
+
 	struct device *dev;
+	/* NULL once the driver is unbound; under the lock of the controls */
 	struct regmap *regmap;
 
 	struct v4l2_subdev sd;
@@ -123,6 +132,75 @@ struct gc2053 {
 static inline struct gc2053 *to_gc2053(struct v4l2_subdev *sd)
 {
 	return container_of(sd, struct gc2053, sd);
+}
+
+/* -----------------------------------------------------------------------------
+ * Lifetime
+ *
+ * A file on the sub-device's node may outlive the binding, and closing it uses
+ * the sub-device, its controls and their lock. So does an ioctl that began
+ * before the driver was unbound. Each registration keeps them until release(),
+ * which comes when the last file is closed. Power, clock and bus are the
+ * binding's only.
+ *
+ * After release() the framework clears sd->devnode: an orphan's memory can go
+ * from then on, and does at the next probe or when the module goes.
+ */
+
+static LIST_HEAD(gc2053_orphans);
+static DEFINE_MUTEX(gc2053_orphans_lock);
+
+static void gc2053_free_orphans(void)
+{
+	struct gc2053 *gc2053, *next;
+
+	mutex_lock(&gc2053_orphans_lock);
+	list_for_each_entry_safe(gc2053, next, &gc2053_orphans, orphan) {
+		if (READ_ONCE(gc2053->sd.devnode))
+			continue;
+		list_del(&gc2053->orphan);
+		kfree(gc2053);
+	}
+	mutex_unlock(&gc2053_orphans_lock);
+}
+
+/* Of a probe that failed, too: what was not made yet is left alone. */
+static void gc2053_free(struct kref *kref)
+{
+	struct gc2053 *gc2053 = container_of(kref, struct gc2053, kref);
+
+	v4l2_subdev_cleanup(&gc2053->sd);
+	media_entity_cleanup(&gc2053->sd.entity);
+	v4l2_ctrl_handler_free(&gc2053->ctrl_handler);
+	put_device(gc2053->dev);
+
+	if (!gc2053->sd.devnode) {
+		kfree(gc2053);
+		return;
+	}
+
+	mutex_lock(&gc2053_orphans_lock);
+	list_add(&gc2053->orphan, &gc2053_orphans);
+	mutex_unlock(&gc2053_orphans_lock);
+}
+
+static void gc2053_put(void *data)
+{
+	struct gc2053 *gc2053 = data;
+
+	kref_put(&gc2053->kref, gc2053_free);
+}
+
+static int gc2053_registered(struct v4l2_subdev *sd)
+{
+	kref_get(&to_gc2053(sd)->kref);
+
+	return 0;
+}
+
+static void gc2053_release(struct v4l2_subdev *sd)
+{
+	gc2053_put(to_gc2053(sd));
 }
 
 /* -----------------------------------------------------------------------------
@@ -216,6 +294,9 @@ static int gc2053_set_ctrl(struct v4l2_ctrl *ctrl)
 					     ctrl_handler);
 	int pm_status;
 	int ret = 0;
+
+	if (!gc2053->regmap)
+		return -ENODEV;
 
 	/* Before the frame gets shorter, and also without power */
 	if (ctrl->id == V4L2_CID_VBLANK)
@@ -319,12 +400,9 @@ static int gc2053_init_controls(struct gc2053 *gc2053)
 
 	v4l2_ctrl_new_fwnode_properties(hdl, ops, &props);
 
-	if (hdl->error) {
-		ret = hdl->error;
-		v4l2_ctrl_handler_free(hdl);
-		return dev_err_probe(gc2053->dev, ret,
+	if (hdl->error)
+		return dev_err_probe(gc2053->dev, hdl->error,
 				     "failed to make the controls\n");
-	}
 
 	v4l2_ctrl_cluster(2, &gc2053->analogue_gain);
 
@@ -428,6 +506,9 @@ static int gc2053_enable_streams(struct v4l2_subdev *sd,
 	unsigned int i;
 	int ret;
 
+	if (!gc2053->regmap)
+		return -ENODEV;
+
 	ret = pm_runtime_resume_and_get(gc2053->dev);
 	if (ret)
 		return ret;
@@ -499,6 +580,8 @@ static const struct v4l2_subdev_ops gc2053_subdev_ops = {
 
 static const struct v4l2_subdev_internal_ops gc2053_internal_ops = {
 	.init_state = gc2053_init_state,
+	.registered = gc2053_registered,
+	.release = gc2053_release,
 };
 
 /* -----------------------------------------------------------------------------
@@ -571,6 +654,13 @@ static int gc2053_power_off(struct device *dev)
 }
 
 static const struct dev_pm_ops gc2053_pm_ops = {
+	/*
+	 * Whoever the sensor sends to stops the stream at system suspend, and
+	 * starts it again. Between, in the late phase, the power goes, also
+	 * from a sensor that only waits for its autosuspend.
+	 */
+	LATE_SYSTEM_SLEEP_PM_OPS(pm_runtime_force_suspend,
+				 pm_runtime_force_resume)
 	RUNTIME_PM_OPS(gc2053_power_off, gc2053_power_on, NULL)
 };
 
@@ -694,32 +784,24 @@ static int gc2053_init_subdev(struct gc2053 *gc2053)
 
 	gc2053->pad.flags = MEDIA_PAD_FL_SOURCE;
 	ret = media_entity_pads_init(&sd->entity, 1, &gc2053->pad);
-	if (ret) {
-		dev_err_probe(gc2053->dev, ret, "failed to init the pad\n");
-		goto error_free_handler;
-	}
+	if (ret)
+		return dev_err_probe(gc2053->dev, ret,
+				     "failed to init the pad\n");
 
 	ret = v4l2_subdev_init_finalize(sd);
-	if (ret) {
-		dev_err_probe(gc2053->dev, ret, "failed to init the subdev\n");
-		goto error_cleanup_entity;
-	}
+	if (ret)
+		return dev_err_probe(gc2053->dev, ret,
+				     "failed to init the subdev\n");
 
 	return 0;
-
-error_cleanup_entity:
-	media_entity_cleanup(&sd->entity);
-error_free_handler:
-	v4l2_ctrl_handler_free(&gc2053->ctrl_handler);
-
-	return ret;
 }
 
-static void gc2053_cleanup_subdev(struct gc2053 *gc2053)
+/* Waits for a control that is being written; those after it get ENODEV. */
+static void gc2053_disconnect(struct gc2053 *gc2053)
 {
-	v4l2_subdev_cleanup(&gc2053->sd);
-	media_entity_cleanup(&gc2053->sd.entity);
-	v4l2_ctrl_handler_free(&gc2053->ctrl_handler);
+	mutex_lock(gc2053->ctrl_handler.lock);
+	gc2053->regmap = NULL;
+	mutex_unlock(gc2053->ctrl_handler.lock);
 }
 
 static int gc2053_probe(struct i2c_client *client)
@@ -728,13 +810,21 @@ static int gc2053_probe(struct i2c_client *client)
 	struct gc2053 *gc2053;
 	int ret;
 
-	gc2053 = devm_kzalloc(dev, sizeof(*gc2053), GFP_KERNEL);
+	gc2053_free_orphans();
+
+	gc2053 = kzalloc(sizeof(*gc2053), GFP_KERNEL);
 	if (!gc2053)
 		return -ENOMEM;
 
-	gc2053->dev = dev;
+	kref_init(&gc2053->kref);
+	gc2053->dev = get_device(dev);
 	gc2053->page = GC2053_PAGE_UNKNOWN;
 	v4l2_i2c_subdev_init(&gc2053->sd, client, &gc2053_subdev_ops);
+
+	/* First, so that it is undone last: the supplies are in there. */
+	ret = devm_add_action_or_reset(dev, gc2053_put, gc2053);
+	if (ret)
+		return ret;
 
 	ret = gc2053_check_endpoint(dev);
 	if (ret)
@@ -773,7 +863,7 @@ static int gc2053_probe(struct i2c_client *client)
 	ret = v4l2_async_register_subdev_sensor(&gc2053->sd);
 	if (ret) {
 		dev_err_probe(dev, ret, "failed to register the subdev\n");
-		goto error_cleanup_subdev;
+		goto error_disconnect;
 	}
 
 	pm_runtime_mark_last_busy(dev);
@@ -781,8 +871,8 @@ static int gc2053_probe(struct i2c_client *client)
 
 	return 0;
 
-error_cleanup_subdev:
-	gc2053_cleanup_subdev(gc2053);
+error_disconnect:
+	gc2053_disconnect(gc2053);
 error_pm:
 	pm_runtime_dont_use_autosuspend(dev);
 	pm_runtime_disable(dev);
@@ -800,7 +890,7 @@ static void gc2053_remove(struct i2c_client *client)
 	struct device *dev = &client->dev;
 
 	v4l2_async_unregister_subdev(&gc2053->sd);
-	gc2053_cleanup_subdev(gc2053);
+	gc2053_disconnect(gc2053);
 
 	pm_runtime_disable(dev);
 	if (!pm_runtime_status_suspended(dev))
@@ -824,7 +914,19 @@ static struct i2c_driver gc2053_i2c_driver = {
 	.probe = gc2053_probe,
 	.remove = gc2053_remove,
 };
-module_i2c_driver(gc2053_i2c_driver);
+
+static int __init gc2053_init(void)
+{
+	return i2c_add_driver(&gc2053_i2c_driver);
+}
+module_init(gc2053_init);
+
+static void __exit gc2053_exit(void)
+{
+	i2c_del_driver(&gc2053_i2c_driver);
+	gc2053_free_orphans();
+}
+module_exit(gc2053_exit);
 
 MODULE_AUTHOR("Volet maintainers");
 MODULE_DESCRIPTION("GalaxyCore GC2053 image sensor driver");

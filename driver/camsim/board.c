@@ -7,6 +7,7 @@
 #include <linux/module.h>
 #include <linux/of.h>
 #include <linux/platform_device.h>
+#include <linux/pm.h>
 #include <linux/regulator/driver.h>
 #include <linux/vmalloc.h>
 
@@ -58,14 +59,29 @@ void camsim_set_pin(struct camsim *camsim, enum gc2053_pin pin, bool on)
 	wake_up_all(&camsim->wait);
 }
 
+/* A fault that is armed for the n-th thing switched on counts down to it. */
+static int camsim_switch_on(struct camsim *camsim, enum gc2053_pin pin)
+{
+	unsigned long flags;
+	bool fails;
+
+	spin_lock_irqsave(&camsim->lock, flags);
+	fails = camsim->faults.power && !--camsim->faults.power;
+	spin_unlock_irqrestore(&camsim->lock, flags);
+	if (fails)
+		return -EIO;
+
+	camsim_set_pin(camsim, pin, true);
+	return 0;
+}
+
 /* -----------------------------------------------------------------------------
  * Supplies
  */
 
 static int camsim_supply_enable(struct regulator_dev *rdev)
 {
-	camsim_set_pin(rdev_get_drvdata(rdev), rdev_get_id(rdev), true);
-	return 0;
+	return camsim_switch_on(rdev_get_drvdata(rdev), rdev_get_id(rdev));
 }
 
 static int camsim_supply_disable(struct regulator_dev *rdev)
@@ -131,8 +147,7 @@ static int camsim_supplies_init(struct camsim *camsim)
 
 static int camsim_clock_enable(struct clk_hw *hw)
 {
-	camsim_set_pin(container_of(hw, struct camsim, clock), GC2053_XCLK, true);
-	return 0;
+	return camsim_switch_on(container_of(hw, struct camsim, clock), GC2053_XCLK);
 }
 
 static void camsim_clock_disable(struct clk_hw *hw)
@@ -343,6 +358,25 @@ static void camsim_remove(struct platform_device *pdev)
 	camsim_graph_cleanup(camsim);
 }
 
+static int camsim_suspend(struct device *dev)
+{
+	camsim_csi_suspend(dev_get_drvdata(dev));
+	return 0;
+}
+
+/* Whoever waits for frames that won't come is told. */
+static int camsim_resume(struct device *dev)
+{
+	struct camsim *camsim = dev_get_drvdata(dev);
+	int ret = camsim_csi_resume(camsim);
+
+	if (ret)
+		camsim_capture_fail(camsim);
+	return ret;
+}
+
+static DEFINE_SIMPLE_DEV_PM_OPS(camsim_pm_ops, camsim_suspend, camsim_resume);
+
 static const struct of_device_id camsim_of_match[] = {
 	{ .compatible = "volet,camsim" },
 	{ /* sentinel */ },
@@ -355,6 +389,7 @@ static struct platform_driver camsim_driver = {
 	.driver = {
 		.name = "camsim",
 		.of_match_table = camsim_of_match,
+		.pm = pm_sleep_ptr(&camsim_pm_ops),
 	},
 };
 

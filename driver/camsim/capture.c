@@ -420,3 +420,13 @@ void camsim_capture_unregister(struct camsim *camsim, enum camsim_node_id id)
 	media_device_unregister_entity(&node->vdev.entity);
 	put_device(&node->vdev.dev);
 }
+
+/* No more frames will come until the nodes are stopped and started again. */
+void camsim_capture_fail(struct camsim *camsim)
+{
+	unsigned int i;
+
+	for (i = 0; i < CAMSIM_NUM_NODES; i++)
+		if (camsim->nodes[i])
+			vb2_queue_error(&camsim->nodes[i]->queue);
+}

@@ -129,6 +129,38 @@ static int camsim_csi_disable_streams(struct v4l2_subdev *sd, struct v4l2_subdev
 	return 0;
 }
 
+/*
+ * The system goes to sleep: the receiver stops the sensor while it can still be spoken to, and
+ * starts it again afterwards. Sensor drivers leave that to whoever they send to.
+ */
+void camsim_csi_suspend(struct camsim *camsim)
+{
+	u32 sequence = camsim->sequence;
+	int ret;
+
+	if (!v4l2_subdev_is_streaming(&camsim->csi))
+		return;
+
+	ret = v4l2_subdev_disable_streams(camsim->sensor, camsim->sensor_pad->index, BIT_ULL(0));
+	if (ret)
+		dev_warn(camsim->dev, "the sensor did not stop: %d\n", ret);
+	camsim_stream_stop(camsim);
+	camsim->sequence = sequence;
+}
+
+int camsim_csi_resume(struct camsim *camsim)
+{
+	int ret;
+
+	if (!v4l2_subdev_is_streaming(&camsim->csi))
+		return 0;
+
+	ret = camsim_stream_start(camsim);
+	if (ret)
+		return ret;
+	return v4l2_subdev_enable_streams(camsim->sensor, camsim->sensor_pad->index, BIT_ULL(0));
+}
+
 static int camsim_csi_log_status(struct v4l2_subdev *sd)
 {
 	struct camsim *camsim = csi_to_camsim(sd);
@@ -179,7 +211,6 @@ static void camsim_csi_release(struct v4l2_subdev *sd)
 
 	v4l2_subdev_cleanup(sd);
 	v4l2_ctrl_handler_free(&camsim->csi_ctrls);
-	camsim_put(camsim);
 }
 
 static const struct v4l2_subdev_internal_ops camsim_csi_internal_ops = {
@@ -233,7 +264,6 @@ int camsim_csi_init(struct camsim *camsim)
 	ret = v4l2_device_register_subdev(&camsim->v4l2_dev, sd);
 	if (ret)
 		goto err_subdev;
-	camsim_get(camsim);
 	return 0;
 
 err_subdev:

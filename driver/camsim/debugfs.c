@@ -283,6 +283,9 @@ void camsim_debugfs_add(struct camsim *camsim)
 	debugfs_create_file("figures", 0644, dir, camsim, &camsim_figures_fops);
 	debugfs_create_u32("fault_short_lines", 0644, dir, &camsim->faults.short_lines);
 	debugfs_create_u32("fault_nack", 0644, dir, &camsim->faults.nack);
+	debugfs_create_u32("fault_slow_ms", 0644, dir, &camsim->faults.slow_ms);
+	debugfs_create_u32("fault_power", 0644, dir, &camsim->faults.power);
+	debugfs_create_bool("fault_refuse", 0644, dir, &camsim->faults.refuse);
 	debugfs_create_bool("fault_crc", 0644, dir, &camsim->faults.crc);
 	debugfs_create_u32("fault_residue", 0644, dir, &camsim->faults.residue);
 	debugfs_create_bool("fault_wrong_id", 0644, dir, &camsim->faults.wrong_id);

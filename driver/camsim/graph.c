@@ -21,6 +21,9 @@ static int camsim_bound(struct v4l2_async_notifier *notifier, struct v4l2_subdev
 	struct media_pad *source;
 	int ret;
 
+	if (READ_ONCE(camsim->faults.refuse))
+		return -EIO;
+
 	ret = v4l2_create_fwnode_links_to_pad(sensor, sink,
 					      MEDIA_LNK_FL_ENABLED | MEDIA_LNK_FL_IMMUTABLE);
 	if (ret)
@@ -120,6 +123,16 @@ err_cleanup:
 	return ret;
 }
 
+/*
+ * The last node of the graph is gone, that of the sensor too, and nothing touches the
+ * v4l2_device any more. A sub-device's release() comes too early for that: the framework
+ * writes to the sub-device after it, and then uses the v4l2_device.
+ */
+static void camsim_v4l2_release(struct v4l2_device *v4l2_dev)
+{
+	camsim_put(container_of(v4l2_dev, struct camsim, v4l2_dev));
+}
+
 int camsim_graph_init(struct camsim *camsim)
 {
 	const u32 flags = MEDIA_LNK_FL_ENABLED | MEDIA_LNK_FL_IMMUTABLE;
@@ -133,6 +146,8 @@ int camsim_graph_init(struct camsim *camsim)
 	ret = v4l2_device_register(camsim->dev, &camsim->v4l2_dev);
 	if (ret)
 		return ret;
+	camsim_get(camsim);
+	camsim->v4l2_dev.release = camsim_v4l2_release;
 	ret = camsim_csi_init(camsim);
 	if (ret)
 		goto err_v4l2;
@@ -151,6 +166,7 @@ err_csi:
 	camsim_csi_cleanup(camsim);
 err_v4l2:
 	v4l2_device_unregister(&camsim->v4l2_dev);
+	v4l2_device_put(&camsim->v4l2_dev);
 	return ret;
 }
 
@@ -165,4 +181,5 @@ void camsim_graph_cleanup(struct camsim *camsim)
 	/* What video nodes with open files still hold of it is cleaned up with the camera. */
 	if (camsim->graph_registered)
 		media_device_unregister(&camsim->mdev);
+	v4l2_device_put(&camsim->v4l2_dev);
 }

@@ -3,6 +3,7 @@
  * The board's I2C bus: raw transfers to and from the sensor model, which answers at the address
  * that the device tree gives its node, and only when it is powered.
  */
+#include <linux/delay.h>
 #include <linux/module.h>
 #include <linux/of.h>
 
@@ -52,7 +53,12 @@ static int camsim_i2c_xfer(struct i2c_adapter *adapter, struct i2c_msg *msgs, in
 	struct camsim *camsim = i2c_get_adapdata(adapter);
 	unsigned long flags;
 	bool was, is;
+	u32 slow_ms = READ_ONCE(camsim->faults.slow_ms);
 	int i, ret = 0;
+
+	/* Before the transfer: what it finds is the sensor as it is by then. */
+	if (slow_ms)
+		msleep(slow_ms);
 
 	spin_lock_irqsave(&camsim->lock, flags);
 	was = gc2053_streaming(&camsim->model);

@@ -119,7 +119,6 @@ static const struct v4l2_subdev_ops camsim_isp_ops = {
 static void camsim_isp_release(struct v4l2_subdev *sd)
 {
 	v4l2_subdev_cleanup(sd);
-	camsim_put(isp_to_camsim(sd));
 }
 
 static const struct v4l2_subdev_internal_ops camsim_isp_internal_ops = {
@@ -156,7 +155,6 @@ int camsim_isp_init(struct camsim *camsim)
 	ret = v4l2_device_register_subdev(&camsim->v4l2_dev, sd);
 	if (ret)
 		goto err_subdev;
-	camsim_get(camsim);
 	return 0;
 
 err_subdev:

@@ -108,6 +108,9 @@ enum camsim_residue {
 struct camsim_faults {
 	u32 short_lines;		/* lines that arrive of each frame, 0 for all */
 	u32 nack;			/* the n-th message from now gets no answer */
+	u32 slow_ms;			/* how much longer a transfer takes */
+	u32 power;			/* the n-th supply or clock from now doesn't come on */
+	bool refuse;			/* the receiver doesn't take the sensor */
 	bool crc;
 	bool wrong_id;
 	u32 residue;			/* enum camsim_residue */
@@ -189,6 +192,8 @@ void camsim_graph_cleanup(struct camsim *camsim);
 /* csi.c and isp-subdev.c */
 int camsim_csi_init(struct camsim *camsim);
 void camsim_csi_cleanup(struct camsim *camsim);
+void camsim_csi_suspend(struct camsim *camsim);
+int camsim_csi_resume(struct camsim *camsim);
 int camsim_isp_init(struct camsim *camsim);
 void camsim_isp_cleanup(struct camsim *camsim);
 
@@ -196,6 +201,7 @@ void camsim_isp_cleanup(struct camsim *camsim);
 int camsim_capture_set_allocator(const char *name);
 int camsim_capture_register(struct camsim *camsim, enum camsim_node_id id);
 void camsim_capture_unregister(struct camsim *camsim, enum camsim_node_id id);
+void camsim_capture_fail(struct camsim *camsim);
 
 /* stream.c */
 int camsim_stream_start(struct camsim *camsim);

@@ -410,6 +410,9 @@ int camsim_stream_start(struct camsim *camsim)
 
 void camsim_stream_stop(struct camsim *camsim)
 {
+	/* It did not come back from the system's sleep. */
+	if (!camsim->thread)
+		return;
 	kthread_stop(camsim->thread);
 	camsim->thread = NULL;
 	camsim->sequence = 0;

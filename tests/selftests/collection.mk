@@ -2,6 +2,7 @@
 #
 # What each collection's Makefile includes after naming, as in the kernel's lib.mk,
 #   TEST_GEN_PROGS  programs made of one C file each and of the common ones in ..
+#   TEST_GEN_PROGS_EXTENDED  the same, but not among those that are run
 #   TEST_PROGS      scripts
 #   TEST_GEN_MODULES  kernel modules made of one C file each, built against KDIR
 CC := $(CROSS_COMPILE)gcc
@@ -13,9 +14,9 @@ COMMON := $(wildcard ../*.c)
 PROGRAMS := $(TEST_GEN_PROGS) $(TEST_PROGS)
 
 .PHONY: all
-all: $(addprefix $(OUTPUT)/,$(PROGRAMS) $(TEST_GEN_MODULES:=.ko)) $(OUTPUT)/programs
+all: $(addprefix $(OUTPUT)/,$(PROGRAMS) $(TEST_GEN_PROGS_EXTENDED) $(TEST_GEN_MODULES:=.ko)) $(OUTPUT)/programs
 
-$(addprefix $(OUTPUT)/,$(TEST_GEN_PROGS)): $(OUTPUT)/%: %.c $(COMMON) $(wildcard *.h ../*.h) \
+$(addprefix $(OUTPUT)/,$(TEST_GEN_PROGS) $(TEST_GEN_PROGS_EXTENDED)): $(OUTPUT)/%: %.c $(COMMON) $(wildcard *.h ../*.h) \
 		../collection.mk
 	@echo '  CC      $*'
 	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(COMMON)

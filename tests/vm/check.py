@@ -8,8 +8,10 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 
 import run
 import volet_vm as vm
@@ -107,9 +109,34 @@ for test in $(tr : / </volet/selftests/kselftest-list.txt); do
 done
 /volet/stop-board
 """
+# A kernel that fills freed memory with a pattern, fences it in and looks after both: what of the
+# drivers outlives what. It goes to sleep as well. What it said is taken before the drivers that
+# use freed memory, which it may not survive.
+MEMORY_KERNEL = 'slub_debug=FZPU'
+MEMORY = """[ "$0" = /tmp/job ] || { cp /host/job /tmp/job; exec /tmp/job; }
+/volet/start-board 1 || exit 1
+asleep() {	# as tap, while /host is away
+	name=$1; shift
+	echo "volet: $name"
+	/volet/asleep timeout 600 "$@" >/tmp/$name 2>&1
+	echo $? >/host/results/$name.status
+	cp /tmp/$name /host/results
+}
+export ROUNDS=24
+tap memory-unbind /volet/selftests/gc2053/unbind -t open_files_outlive_it
+unset ROUNDS
+tap memory-controls /volet/selftests/gc2053/unbind -t controls_on_their_way
+tap memory-probe /volet/selftests/gc2053/probe
+tap memory-lifetime /volet/selftests/camsim/lifetime
+asleep memory-sleep /volet/selftests/gc2053/sleep
+asleep memory-sleep-mutants /volet/selftests/gc2053-mutants/find_mutants asleep
+for slab in /sys/kernel/slab/kmalloc-*/validate; do echo 1 >$slab; done
+dmesg >/host/results/dmesg.log
+tap memory-mutants /volet/selftests/gc2053-mutants/find_freed
+"""
 # Programs of tests/e2e: those that set the board up as they need it, then those that want two
 # cameras that see the street.
-ALONE = ['cam', 'sources', 'exposure', 'm2m']
+ALONE = ['compliance', 'cam', 'sources', 'exposure', 'm2m']
 STREET = """/volet/start-board 2 || exit 1
 /volet/play-scenes 2
 """
@@ -120,7 +147,8 @@ AFTERWARDS = {'nosignal': '/volet/play-scenes 1	# its player ended with the came
 # The streamer on this machine, with test cameras: its function, then attacks on it.
 NATIVE = ['native', 'local', 'udp', 'freshness', 'slow']
 ATTACKS = ['crowd', 'attack_cam', 'reuse', 'kill9']
-PARTS = ['static', 'units', *NATIVE, *ATTACKS, 'stream', 'board-units', 'selftests', *ALONE, *STREAMER]
+PARTS = ['static', 'kunit', 'units', *NATIVE, *ATTACKS, 'stream', 'memory', 'board-units', 'selftests',
+         *ALONE, *STREAMER]
 
 
 def program_of(part, only):
@@ -147,10 +175,10 @@ def certificates(share):
                         '-out', share / f'{name}-cert.pem'], check=True, capture_output=True)
 
 
-def guest_part(tally, project, job, limit=3600):
+def guest_part(tally, project, job, limit=3600, append='', displays=()):
     """One board with two cameras that runs `job`, which leaves TAP in /host/results."""
-    share = pathlib.Path('/tmp/check')
-    share.mkdir()
+    share = pathlib.Path(tempfile.mkdtemp(prefix='check-'))
+    share.chmod(0o755)
     viewers = {'alice': (run.ha1_of('alice', VIEWERS['alice']), ['cam0']),
                'bob': (run.ha1_of('bob', VIEWERS['bob']), ['cam0', 'cam1'])}
     (share / 'e2e.conf').write_text(run.configuration(2, None, 5, 2, viewers))
@@ -163,7 +191,7 @@ def guest_part(tally, project, job, limit=3600):
             vm.say(line.removeprefix('volet: '))
 
     try:
-        with vm.Board(project, share, 2, on_line=relay, displays=DISPLAYS) as board:
+        with vm.Board(project, share, 2, on_line=relay, displays=displays, append=append) as board:
             board.wait(limit)
     except vm.Failed as failure:
         tally.fail('the board\'s tests', str(failure))
@@ -178,6 +206,8 @@ def guest_part(tally, project, job, limit=3600):
     for name in sorted(started - {'dmesg.log'}):
         tally.fail(f'board: {name} did not end', (results / name).read_text(errors='replace'))
     kernel_log(tally, results / 'dmesg.log')
+    for report in share.glob('compliance-graph.log'):
+        shutil.copy(report, vm.BUILD / 'compliance.log')
 
 
 def kernel_log(tally, path):
@@ -220,6 +250,10 @@ def native_parts(tally, wanted):
         tally.program('device trees', ['/src/tests/static/device-trees'])
         tally.program('kernel configuration', ['/src/tests/static/kernel-config'])
         tally.program('recipes', [sys.executable, '-B', '/src/tests/packages/recipes.py', 'fast'])
+    if wanted('kunit'):
+        vm.say('the driver in a kernel of its own (UML): KUnit, and as patches for the kernel')
+        tally.program('kunit', ['/src/tests/kunit/run'], timeout=3600)
+        tally.program('series', ['/src/tests/kunit/series'])
     if wanted('units'):
         vm.say('building natively with sanitizers, and the unit tests')
         native_units(tally, vm.meson('sanitized', '-Db_sanitize=address,undefined', '-Db_lundef=false'))
@@ -245,9 +279,12 @@ def board_parts(tally, only):
     if not only or 'stream' in only:
         vm.say('the board, played to clients outside it')
         tally.program('stream', [sys.executable, '-B', '/src/tests/e2e/host.py', project])
-    if not only or set(only) - {'stream'}:
+    if not only or 'memory' in only:
+        vm.say('a board whose kernel checks its memory: files that outlive drivers')
+        guest_part(tally, project, JOB + MEMORY, 900, MEMORY_KERNEL)
+    if not only or set(only) - {'stream', 'memory'}:
         vm.say('the board, two cameras: units, kselftests, attacks')
-        guest_part(tally, project, board_job(only))
+        guest_part(tally, project, board_job(only), displays=DISPLAYS)
 
 
 def main():
@@ -265,7 +302,7 @@ def main():
             tally.program(part, [sys.executable, '-B', f'/src/tests/e2e/{part}.py', *only.get(part, [])])
     if not only or set(ATTACKS) & set(only):
         attacks(tally, only)
-    if not only or set(only) - {'static', 'units', *NATIVE, *ATTACKS}:
+    if not only or set(only) - {'static', 'kunit', 'units', *NATIVE, *ATTACKS}:
         board_parts(tally, only)
     vm.say('done')
     print(f'{tally.passed} passed, {tally.failed} failed, {tally.skipped} skipped', flush=True)

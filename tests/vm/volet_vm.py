@@ -302,10 +302,11 @@ class Board:
     `on_line` gets each line of its console. `forward` is [(host port, guest port)], bound to
     127.0.0.1 on the host; the guest itself can reach nothing. `displays` are sizes of virtual
     displays; what they show is in DIRECTORY/dumps once the guest has asked for it (see `dump`).
+    `append` is more of the kernel's command line.
     """
 
     def __init__(self, project, share, cameras=1, forward=(), on_line=None, interactive=False,
-                 displays=()):
+                 displays=(), append=''):
         net = 'user,id=n0,restrict=on' + ''.join(
             f',hostfwd=tcp:127.0.0.1:{host}-:{guest}' for host, guest in forward)
         self.on_line = on_line
@@ -314,7 +315,7 @@ class Board:
         self.interactive = interactive
         command = [*QEMU, '-machine', 'virt', '-dtb', device_tree(cameras),
                    '-kernel', self.kernel(), '-initrd', initramfs(),
-                   '-append', 'console=ttyAMA0 quiet panic=-1 cma=128M',
+                   '-append', f'console=ttyAMA0 quiet panic=-1 cma=128M {append}',
                    '-serial', 'mon:stdio' if interactive else 'stdio', '-netdev', net,
                    '-device', 'virtio-net-pci,netdev=n0,romfile=', '-device', 'virtio-rng-pci',
                    '-fsdev', f'local,id=f0,path={share},security_model=none',

@@ -31,6 +31,9 @@ static inline int sensor_reset(void)
 	int ret;
 
 	board_debugfs_write_number(CAMERA, "fault_nack", 0);
+	board_debugfs_write_number(CAMERA, "fault_slow_ms", 0);
+	board_debugfs_write_number(CAMERA, "fault_power", 0);
+	board_debugfs_write(CAMERA, "fault_refuse", "N");
 	board_debugfs_write(CAMERA, "fault_wrong_id", "N");
 	if (!board_sensor_is_bound(CAMERA)) {
 		ret = board_sensor_bind(CAMERA);
