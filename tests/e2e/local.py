@@ -6,6 +6,7 @@ user that the configuration names, and a program that does what it may not. Who 
 kernel's word. Run as root inside `tests/vm/enter`, with build/native made.
 """
 import contextlib
+import json
 import mmap
 import os
 import re
@@ -136,9 +137,15 @@ def test_example():
     return notes
 
 
+def status(streamer):
+    done = subprocess.run([BUILD / 'userspace/voletctl/voletctl', '--control', streamer.control, '--json', 'status'],
+                          capture_output=True, text=True, check=True, timeout=20)
+    return json.loads(done.stdout)
+
+
 def test_own_picture():
-    """What is in a consumer's memory is its own camera's picture, by its tag"""
-    with Streamer(CAMERAS, groups=GROUPS):
+    """What is in a consumer's memory is its own camera's picture, by its tag; status names it as local"""
+    with Streamer(CAMERAS, groups=GROUPS) as streamer:
         notes = []
         for camera, size in ('cam0', '640x480'), ('cam1', '320x240'):
             consumer = Consumer(OTHER)
@@ -147,6 +154,9 @@ def test_own_picture():
             tag = tag_of(consumer.picture(), size)
             assert f'camera={camera[-1]} ' in tag, tag
             notes.append(tag.strip())
+            mine = [s for s in status(streamer)['sessions'] if s['camera'] == camera]
+            assert [(s['viewer'], s['transport-class'], s['transport']) for s in mine] == \
+                [('other', 'local', 'local program')], mine
             consumer.close()
     return notes
 
