@@ -122,7 +122,7 @@ asleep() {	# as tap, while /host is away
 	echo $? >/host/results/$name.status
 	cp /tmp/$name /host/results
 }
-export ROUNDS=24
+export ROUNDS=12
 tap memory-unbind /volet/selftests/gc2053/unbind -t open_files_outlive_it
 unset ROUNDS
 tap memory-controls /volet/selftests/gc2053/unbind -t controls_on_their_way
