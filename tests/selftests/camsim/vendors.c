@@ -92,7 +92,8 @@ static void replay(struct gc2053_model *m, const struct vendor *v)
 	gc2053_init(m, v->xclk);
 	for (size_t i = 0; i < ARRAY_SIZE(order); i++)
 		gc2053_set_pin(m, order[i], true, now += 1000 * US);
-	if (!gc2053_answers(m, now += 1000 * US))
+	now += 1000 * US;
+	if (!gc2053_answers(m, now))
 		return;
 	send_list(m, v->list, v->n);
 	if (v->controls) {
@@ -183,7 +184,7 @@ TEST(disagreements_are_some)
 	}
 }
 
-/* On a page that isn't known to have the register of a control, the model takes it for a mistake. */
+/* What page 0 has for a control is, on another page, a mistake of its own kind to the model. */
 static u32 unknown_writes(const struct gc2053_model *m)
 {
 	return m->errors[GC2053_ERR_UNKNOWN_REGISTER] + m->errors[GC2053_ERR_WRONG_PAGE];
@@ -238,7 +239,9 @@ TEST(exposures_arrive)
 
 TEST(gains_are_rows_of_the_table)
 {
-	static const u32 gains[] = { 64, 65, 100, 127, 200, 300, 600, 1023, 1500, 2900, 3900, 7073 };
+	static const u32 gains[] = {
+		64, 65, 100, 127, 200, 300, 600, 1023, 1500, 2900, 3900, 7073,
+	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(vendors); i++) {
 		const struct vendor *v = &vendors[i];

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Drivers that vendors published for a GC2053, by the modes of 10 bits on CSI-2 that they have: what
- * each declares, and what the model makes of what it sends where that is something else. Each of the
- * latter is explained in Documentation/camsim.rst, "Vendors' sequences". Facts read in:
+ * Drivers that vendors published for a GC2053, by the modes of 10 bits on CSI-2 that they have:
+ * what each declares, and what the model makes of what it sends where that is something else. Each
+ * of the latter is explained in Documentation/camsim.rst, "Vendors' sequences". Facts read in:
  *
- *  Rockchip 2020	armbian/linux-rockchip, drivers/media/i2c/gc2053.c, 70f52b7
- *  Rockchip 2019	rockchip-linux/kernel, the same path, 999fba4
- *  Ingenic		OpenIPC/openingenic, kernel/sensors/t31 and t30/gc2053/gc2053.c, 3a9fdfb
- *  Allwinner		takeanddevote/v853-kernel-mipiCamera, drivers/media/platform/sunxi-vin/modules/
- *			sensor/gc2053_mipi.c, a8b712a
- *  Canaan		gc2053.c of the K510 SDK, "Driver for GC2053 CMOS Image Sensor", 2022
- *  HiSilicon, Goke	OpenIPC/openhisilicon, libraries/sensor/hi3516cv500 and hi3516ev200/
- *			galaxycore_gc2053, ff20187
- *  Sophgo		milkv-duo/duo-buildroot-sdk, middleware/v2/component/isp/sensor/cv180x/
- *			gcore_gc2053 and gcore_gc2053_1L, 89f501a
- *  Taixin		taixin-semi/TXW82x_FPV-v2.7.0.7, sdk/lib/bus/iic/sensor/sensor_gc2053_mipi.c
+ * Rockchip 2020: armbian/linux-rockchip, drivers/media/i2c/gc2053.c, 70f52b7
+ * Rockchip 2019: rockchip-linux/kernel, the same path, 999fba4 (one lane)
+ * Ingenic: OpenIPC/openingenic, kernel/sensors/t31 and t30/gc2053/gc2053.c, 3a9fdfb
+ * Allwinner: takeanddevote/v853-kernel-mipiCamera, a8b712a,
+ *	drivers/media/platform/sunxi-vin/modules/sensor/gc2053_mipi.c
+ * Canaan: gc2053.c of the K510 SDK, 2022
+ * HiSilicon, Goke: OpenIPC/openhisilicon, ff20187,
+ *	libraries/sensor/hi3516cv500 and hi3516ev200/galaxycore_gc2053
+ * Sophgo: milkv-duo/duo-buildroot-sdk, 89f501a,
+ *	middleware/v2/component/isp/sensor/cv180x/gcore_gc2053 and gcore_gc2053_1L
+ * Taixin: taixin-semi/TXW82x_FPV-v2.7.0.7, 664d4c8, sdk/lib/bus/iic/sensor/sensor_gc2053_mipi.c
  */
 #ifndef VENDORS_H
 #define VENDORS_H
@@ -36,7 +36,7 @@ struct facts {
 
 /* How a gain is put into rows and pre-gain */
 enum way {
-	REST,			/* the highest row that is not above it, the rest into the pre-gain */
+	REST,			/* the highest row not above it, and the rest as pre-gain */
 	ROW,			/* only the row */
 	PREGAIN,		/* only the pre-gain */
 };
