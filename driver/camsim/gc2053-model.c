@@ -36,8 +36,13 @@
 #define REG_ID_HIGH		0xf0
 #define REG_ID_LOW		0xf1
 #define REG_STANDBY		0xf2
-#define REG_PLL_DIVIDER		0xf7
+#define REG_PLL_REFERENCE	0xf6
+#define REG_PLL_MODE		0xf7
+#define   PLL_MODE_ENABLE		BIT(0)
+#define   PLL_MODE_HALF			BIT(1)
+#define   PLL_MODE_OTHERS		0xcc	/* other divisions of the reference clock */
 #define REG_PLL_MULTIPLIER	0xf8
+#define REG_PLL_OUTPUT		0xf9
 #define REG_PAGE		0xfe
 #define   PAGE_RESET			BIT(7)
 #define   PAGE_MASK			0x07
@@ -90,7 +95,9 @@ static const u8 known_page1[] = {
 	0x9a,
 };
 
-static const u8 known_page3[] = { 0x01, 0x02, 0x03, 0x10, 0x12, 0x13, 0x15 };
+static const u8 known_page3[] = {
+	0x01, 0x02, 0x03, 0x10, 0x12, 0x13, 0x15, 0x29, 0x36, 0x37,
+};
 
 static const u8 known_page4[] = {
 	0x14, 0x15, 0x16, 0x17, 0x24, 0x25, 0x26, 0x27, 0x28, 0x29, 0x2a, 0x2b, 0x2c, 0x2d,
@@ -304,27 +311,28 @@ bool gc2053_streaming(const struct gc2053_model *m)
 	       !(sys(m, REG_STANDBY) & BIT(0));
 }
 
-/* [D] from four vendors' modes: bit rate of a lane is xclk * f8 / 4, and a pixel has 8 of them */
+/*
+ * [V] names and places of the fields; [D] what their values do, which meets the clock or the rate
+ * that seven vendors declare for their modes (tests/selftests/camsim/vendors.h). The bits of a
+ * lane come at xclk / f6[2:0] * f8 * (1 + f9[2:1]), f7[1] halves it, and f9[7:3] says how many of
+ * them a pixel takes: 8 for 8 and 10 for 16.
+ */
 static u32 pixel_clock(const struct gc2053_model *m, u32 *bad)
 {
-	u32 clock = m->xclk_hz / 32 * sys(m, REG_PLL_MULTIPLIER);
+	u32 reference = sys(m, REG_PLL_REFERENCE) & 0x07;
+	u32 mode = sys(m, REG_PLL_MODE);
+	u32 before = (sys(m, REG_PLL_OUTPUT) >> 1) & 0x03;
+	u32 divider = sys(m, REG_PLL_OUTPUT) >> 3;
+	u64 bits;
 
-	switch (sys(m, REG_PLL_DIVIDER)) {
-	case 0x01:
-		break;
-	case 0x03:
-		clock /= 2;
-		break;
-	case 0x11:
-		clock = 72000000;
-		break;
-	default:
-		clock = 0;
+	if (!reference || (mode & (PLL_MODE_ENABLE | PLL_MODE_OTHERS)) != PLL_MODE_ENABLE ||
+	    !sys(m, REG_PLL_MULTIPLIER) || before > 1 || (divider != 8 && divider != 16)) {
+		*bad |= BIT(GC2053_ERR_PLL);
+		return DEFAULT_PIXEL_CLOCK;
 	}
-	if (clock)
-		return clock;
-	*bad |= BIT(GC2053_ERR_PLL);
-	return DEFAULT_PIXEL_CLOCK;
+	bits = (u64)m->xclk_hz * sys(m, REG_PLL_MULTIPLIER) * (1 + before);
+	return div_u64(bits, reference * (divider == 8 ? 8 : 10) *
+			     (mode & PLL_MODE_HALF ? 2 : 1));
 }
 
 static void view_timing(const struct gc2053_model *m, struct gc2053_view *view, u32 *bad)
@@ -338,11 +346,16 @@ static void view_timing(const struct gc2053_model *m, struct gc2053_view *view, 
 		length = shortest;
 	}
 
+	/*
+	 * [V] five vendors go to 1 to 8 lines less than the frame and declare its rate all the
+	 * same, so the frame isn't stretched before the exposure is longer. A driver should not
+	 * rely on it: one vendor stays 16 lines away, the family's margin [F].
+	 */
 	view->exposure = get16(m, 0, REG_EXPOSURE) & 0x3fff;
-	if (view->exposure + EXPOSURE_MARGIN > length) {
+	if (view->exposure + EXPOSURE_MARGIN > length)
 		*bad |= BIT(GC2053_ERR_EXPOSURE);
+	if (view->exposure > length)
 		length = view->exposure + EXPOSURE_MARGIN;
-	}
 
 	view->frame_length = length;
 	view->line_length = max((get16(m, 0, REG_LINE_LENGTH) & 0x0fff) * 2, 100);
@@ -377,7 +390,6 @@ static void view_window(const struct gc2053_model *m, struct gc2053_view *view, 
 {
 	u8 flip = m->reg[0][REG_FLIP];
 	u32 words = m->reg[3][REG3_WORD_COUNT_HIGH] << 8 | m->reg[3][REG3_WORD_COUNT_LOW];
-	bool red_x, red_y;
 
 	view->x = (int)(get16(m, 1, REG1_OUT_X) & 0x07ff) - ARRAY_X0;
 	view->y = (int)(get16(m, 1, REG1_OUT_Y) & 0x07ff) - ARRAY_Y0;
@@ -388,9 +400,9 @@ static void view_window(const struct gc2053_model *m, struct gc2053_view *view, 
 	view->keeps_order = m->reg[1][REG1_AUTO_OFFSET];
 
 	/* [V, F] without the automatic offset a flipped axis starts at its other colour */
-	red_x = !(view->x & 1) ^ (view->hflip && !view->keeps_order);
-	red_y = !(view->y & 1) ^ (view->vflip && !view->keeps_order);
-	view->red_first = red_x && red_y;
+	view->red_column = !(view->x & 1) ^ (view->hflip && !view->keeps_order);
+	view->red_line = !(view->y & 1) ^ (view->vflip && !view->keeps_order);
+	view->red_first = view->red_column && view->red_line;
 
 	if (words != view->width)
 		*bad |= BIT(GC2053_ERR_WORD_COUNT);

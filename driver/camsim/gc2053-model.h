@@ -76,7 +76,9 @@ struct gc2053_view {
 	u32 gain;		/* in 1/4096 */
 	bool hflip, vflip;
 	bool keeps_order;	/* flips move the window by a pixel so that red stays first */
-	bool red_first;		/* the order is RGGB */
+	bool red_column;	/* the first pixel's column and line are ones with red */
+	bool red_line;
+	bool red_first;		/* both: the order is RGGB */
 };
 
 void gc2053_init(struct gc2053_model *m, u32 xclk_hz);

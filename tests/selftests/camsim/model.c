@@ -46,7 +46,8 @@ static void write_reg(struct gc2053_model *m, u8 page, u8 reg, u8 val)
 static void program(struct gc2053_model *m)
 {
 	static const u8 list[][3] = {
-		{ 0, 0xf7, 0x01 }, { 0, 0xf8, 0x63 }, { 0, 0x03, 0x03 }, { 0, 0x04, 0xe8 },
+		{ 0, 0xf6, 0x44 }, { 0, 0xf7, 0x01 }, { 0, 0xf8, 0x63 }, { 0, 0xf9, 0x40 },
+		{ 0, 0x03, 0x03 }, { 0, 0x04, 0xe8 },
 		{ 0, 0x05, 0x04 }, { 0, 0x06, 0x4c }, { 0, 0x07, 0x00 }, { 0, 0x08, 0x11 },
 		{ 0, 0x0d, 0x04 }, { 0, 0x0e, 0x40 }, { 0, 0x41, 0x04 }, { 0, 0x42, 0x65 },
 		{ 1, 0x92, 0x00 }, { 1, 0x94, 0x03 }, { 1, 0x95, 0x04 }, { 1, 0x96, 0x38 },
@@ -120,11 +121,12 @@ TEST_F(model, notices_a_wrong_order_of_power)
 TEST_F(model, frame_time_is_that_of_the_registers)
 {
 	static const struct {
-		u8 f7, f8;
+		u8 f6, f7, f8, f9;
 		u32 clock;
 	} plls[] = {
-		{ 0x01, 0x63, 74250000 }, { 0x01, 0x68, 78000000 }, { 0x01, 0x84, 99000000 },
-		{ 0x03, 0x68, 39000000 }, { 0x11, 0x3c, 72000000 },
+		{ 0x44, 0x01, 0x63, 0x40, 74250000 }, { 0x44, 0x01, 0x68, 0x40, 78000000 },
+		{ 0x44, 0x01, 0x84, 0x40, 99000000 }, { 0x44, 0x03, 0x68, 0x40, 39000000 },
+		{ 0x84, 0x11, 0x3c, 0x82, 72000000 }, { 0x44, 0x01, 0x2c, 0x42, 66000000 },
 	};
 	struct gc2053_view view;
 
@@ -138,8 +140,10 @@ TEST_F(model, frame_time_is_that_of_the_registers)
 	EXPECT_EQ(4096, view.gain);
 	EXPECT_TRUE(view.red_first);
 	for (size_t i = 0; i < ARRAY_SIZE(plls); i++) {
+		write_reg(&self->m, 0, 0xf6, plls[i].f6);
 		write_reg(&self->m, 0, 0xf7, plls[i].f7);
 		write_reg(&self->m, 0, 0xf8, plls[i].f8);
+		write_reg(&self->m, 0, 0xf9, plls[i].f9);
 		gc2053_view_get(&self->m, &view);
 		EXPECT_EQ(plls[i].clock, view.pixel_clock);
 	}
@@ -158,16 +162,19 @@ TEST_F(model, wrong_settings_are_noticed)
 		{ 0, 0xb3, 0x11, 0x00, GC2053_ERR_GAIN_ROW },
 		{ 3, 0x12, 0x20, 0x80, GC2053_ERR_WORD_COUNT },
 		{ 0, 0xf7, 0x00, 0x01, GC2053_ERR_PLL },
+		{ 0, 0xf9, 0x48, 0x40, GC2053_ERR_PLL },
 	};
 	struct gc2053_view view;
 
 	program(&self->m);
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		u32 before = self->m.errors[cases[i].error];
+
 		write_reg(&self->m, cases[i].page, cases[i].reg, cases[i].val);
 		gc2053_view_get(&self->m, &view);
-		EXPECT_EQ(0, self->m.errors[cases[i].error]);
+		EXPECT_EQ(before, self->m.errors[cases[i].error]);
 		gc2053_view_get(&self->m, &view);
-		EXPECT_EQ(1, self->m.errors[cases[i].error]);
+		EXPECT_EQ(before + 1, self->m.errors[cases[i].error]);
 		write_reg(&self->m, cases[i].page, cases[i].reg, cases[i].right);
 		gc2053_view_get(&self->m, &view);
 		EXPECT_EQ(i + 1, errors_of(&self->m));
@@ -183,6 +190,13 @@ TEST_F(model, a_long_exposure_stretches_the_frame)
 	gc2053_view_get(&self->m, &view);
 	EXPECT_EQ(0x08e8, view.exposure);
 	EXPECT_EQ(0x08e8 + 16, view.frame_length);
+
+	/* 5 lines less than the frame: too near for a careful driver, but the frame has its length */
+	write_reg(&self->m, 0, 0x03, 0x04);
+	write_reg(&self->m, 0, 0x04, 0x60);
+	gc2053_view_get(&self->m, &view);
+	EXPECT_EQ(0x0465, view.frame_length);
+	EXPECT_EQ(1, self->m.errors[GC2053_ERR_EXPOSURE]);
 }
 
 TEST_F(model, order_is_that_of_window_and_flips)
