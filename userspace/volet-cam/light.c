@@ -43,7 +43,8 @@ static char *exposure_text(const struct light *l, const struct sensor_light *dev
 	if (l->config->light.flicker_hz && r->line_rate <= 0)
 		g_string_append(text, "; how long a line is isn't known: flicker-hz has no effect");
 	if (l->config->light.slowest_rate && (r->line_rate <= 0 || !r->frame))
-		g_string_append(text, "; how long a frame is isn't known: slowest-rate has no effect");
+		g_string_append(text,
+				"; how long a frame is isn't known: slowest-rate has no effect");
 	g_string_append_c(text, '\n');
 	return g_string_free(g_steal_pointer(&text), FALSE);
 }
