@@ -167,7 +167,8 @@ static gboolean failed(struct light *l, const struct sensor_values *values, int 
 	l->retry_ns = capture_now() + RETRY_NS;
 	if (values->what & SENSOR_EXPOSURE && l->exposing)
 		exposure_set(&l->exposure, 0, NULL);
-	return errnum != ENODEV && errnum != ENXIO && l->failures < FAILURES_MAX;
+	/* A bus says ENXIO when one transfer wasn't answered, which the next may well be. */
+	return errnum != ENODEV && l->failures < FAILURES_MAX;
 }
 
 gboolean light_answer(struct light *l, const struct sensor_values *values, int errnum,
