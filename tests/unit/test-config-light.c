@@ -20,8 +20,8 @@ static volet_camera_config *parse(const char *text)
 static void test_whole(void)
 {
 	g_autoptr(volet_camera_config) camera =
-		parse(SENSOR "exposure = auto\nexposure-target = 25\nflicker-hz = 60\nslowest-rate = 5\n"
-		      "max-gain = 8\ngain-model = decibel:0.3\nwhite-balance = auto\nisp = i\n"
+		parse(SENSOR "exposure = auto\nexposure-target = 25\nflicker-hz = 60\n"
+		      "slowest-rate = 5\nmax-gain = 8\ngain-model = decibel:0.3\nwhite-balance = auto\nisp = i\n"
 		      "controls = vertical_blanking=2295; horizontal_flip=1\n");
 	g_autofree char *text = config_camera_text(camera), *again = NULL;
 	g_autoptr(volet_camera_config) copy = parse(text);

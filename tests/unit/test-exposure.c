@@ -33,7 +33,7 @@ struct rig {
 	double reflect[COLUMNS * ROWS], mean_reflect;
 	GRand *rand;
 	double light, light_before, step_at;
-	double gain_power;		/* of the real gain to what the loop takes it for; 1 is right */
+	double gain_power;		/* real gain to what the loop takes it for; 1: right */
 	gboolean impatient;		/* the fault: nothing is waited for */
 	gboolean stamp_end;
 	double delay_min, delay_max;	/* from a frame's end to the loop */
@@ -235,7 +235,8 @@ static void check_steps(double rate, double ratio)
 			slowest = MAX(slowest, took);
 			n++;
 			if (took > 1)
-				g_test_message("seed %u: %g to %g took %.2f s", seed, from, to, took);
+				g_test_message("seed %u: %g to %g took %.2f s", seed, from, to,
+					       took);
 			g_assert_cmpfloat(took, <=, 1);
 			rig_clear(&r);
 		}
@@ -464,7 +465,7 @@ static void test_split(void)
 				"write gain-model"));
 }
 
-/* How much brighter the brightest row is than the darkest, under a lamp that goes dark 100 times a s. */
+/* Brightest to darkest row, under a lamp that goes dark 100 times a second. */
 static double bands(const struct exposure_setting *s)
 {
 	double w = 2 * G_PI * 100 / LINE_RATE, low = INFINITY, high = 0;

@@ -77,7 +77,7 @@ static void test_brightness(void)
 	g_assert_cmpfloat_with_epsilon(m.mean, 0.25, 0.006);
 }
 
-/* A device with gains: 64 is 1, from 16 to 255. What it sees has a cast, and things of all colours. */
+/* A device with gains: 64 is 1. What it sees has a cast, and things of all colours. */
 struct device {
 	struct meter meter;
 	struct balance b;
@@ -120,7 +120,7 @@ static void look(const struct device *d, struct balance_measure *m)
 	meter_colour(&d->meter, &pic, m);
 }
 
-/* Ten looks a second at the device; the loop runs when `on`. The cast at the end, as the largest log. */
+/* Ten looks a second, the loop when `on`. Returns the cast at the end, as the largest log. */
 static double watch(struct device *d, gboolean on, guint seconds)
 {
 	struct balance_measure m;
@@ -184,8 +184,8 @@ static void test_lawn(void)
 
 static const struct sensor_light fresh = {
 	.has_exposure = TRUE,
-	.range = { .lines_min = 4, .lines_max = 1109, .gain_min = 64, .gain_max = 7073, .frame = 1125,
-		   .frame_max = 16383, .line_rate = 33750 },
+	.range = { .lines_min = 4, .lines_max = 1109, .gain_min = 64, .gain_max = 7073,
+		   .frame = 1125, .frame_max = 16383, .line_rate = 33750 },
 	.exposure = { .lines = 1000, .gain = 64 },
 	.exposure_note = "", .balance_note = "it has no red_balance and blue_balance to set",
 };

@@ -53,7 +53,7 @@ struct volet_light_config {
 	enum volet_light_mode exposure, white_balance;
 	unsigned int target_percent;	/* of white, in linear light */
 	unsigned int flicker_hz;	/* of the mains: 50, 60, or 0 */
-	unsigned int slowest_rate;	/* frames a second that the dark may slow down to; 0: none */
+	unsigned int slowest_rate;	/* frames a second that the dark may slow to; 0: none */
 	unsigned int max_gain;		/* in wholes */
 	enum volet_gain_model gain_model;
 	double gain_unit;		/* 0: the control's minimum is gain 1 */

@@ -76,7 +76,7 @@ double exposure_total(const struct exposure *e);
 gboolean exposure_resume(struct exposure *e, double total, guint64 now_ns,
 			 struct exposure_setting *setting);
 
-/* It was set, and became `setting`; or it failed (`setting` is NULL), and may be asked for again. */
+/* It was set and became `setting`; or it failed (NULL), and may be asked for again. */
 void exposure_set(struct exposure *e, guint64 now_ns, const struct exposure_setting *setting);
 
 /* What `total`, lines times gain, is best made of. */

@@ -43,7 +43,8 @@ static char *exposure_text(const struct light *l, const struct sensor_light *dev
 	if (l->config->light.flicker_hz && r->line_rate <= 0)
 		g_string_append(text, "; how long a line is isn't known: flicker-hz has no effect");
 	if (l->config->light.slowest_rate && (r->line_rate <= 0 || !r->frame))
-		g_string_append(text, "; how long a frame is isn't known: slowest-rate has no effect");
+		g_string_append(text,
+				"; how long a frame is isn't known: slowest-rate has no effect");
 	g_string_append_c(text, '\n');
 	return g_string_free(g_steal_pointer(&text), FALSE);
 }
@@ -166,7 +167,8 @@ static gboolean failed(struct light *l, const struct sensor_values *values, int 
 	l->retry_ns = capture_now() + RETRY_NS;
 	if (values->what & SENSOR_EXPOSURE && l->exposing)
 		exposure_set(&l->exposure, 0, NULL);
-	return errnum != ENODEV && errnum != ENXIO && l->failures < FAILURES_MAX;
+	/* A bus says ENXIO when one transfer wasn't answered, which the next may well be. */
+	return errnum != ENODEV && l->failures < FAILURES_MAX;
 }
 
 gboolean light_answer(struct light *l, const struct sensor_values *values, int errnum,

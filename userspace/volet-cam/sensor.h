@@ -29,7 +29,8 @@ struct sensor_light {
 	struct exposure_setting exposure;	/* now */
 	struct balance_range red, blue;
 	struct balance_setting balance;
-	char exposure_note[SENSOR_NOTE_MAX], balance_note[SENSOR_NOTE_MAX];	/* or why there is none */
+	/* Where there is none of it: why. */
+	char exposure_note[SENSOR_NOTE_MAX], balance_note[SENSOR_NOTE_MAX];
 };
 
 /* A request, and what became of it. What isn't named in `what` is left as it is. */
