@@ -17,7 +17,7 @@ help:
 	@echo 'make run       boot the virtual camera board and stream: prints an rtsp:// address'
 	@echo '               CAMERAS=2 two cameras, RTSP_PORT=8554 the port on 127.0.0.1,'
 	@echo '               DURATION=seconds to stop by itself (else Ctrl-C)'
-	@echo 'make check     every test; the last line is "N passed, N failed, N skipped"'
+	@echo 'make check     every test, about 40 minutes; the last line is "N passed, N failed, N skipped"'
 	@echo '               ONLY="native operate:test_end" some parts of it, or some tests of a part'
 	@echo 'make soak      the attacks at their full length, an hour or two'
 	@echo 'make vm        a shell on the board, with the drivers loaded and the tests in /volet'
