@@ -5,14 +5,12 @@ Broken frames, on the board: cut short, cut off, damaged, and what is in a buffe
 came. The receiver is made to leave a buffer as it was where nothing came (fault_residue), as
 most do, or puts a canary into every buffer first. A build that takes whatever it gets shows
 canaries, and the picture of the viewer before; Volet's own shows nothing but whole frames, and
-counts the others exactly. Then frames that wait in the capture
-queue of a stopped volet-cam. What was seen is read from decoded pixels.
+counts the others exactly. What was seen is read from decoded pixels.
 """
 import json
 import os
 import pathlib
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -21,7 +19,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import rtpjpeg                                                                  # noqa: E402
 import rtsp                                                                     # noqa: E402
 import tap                                                                      # noqa: E402
-from streamer import (LOOSE, NORMAL, PASSWORDS, log, processes, start, stop, uid_of, until)        # noqa: E402
+from streamer import (LOOSE, NORMAL, PASSWORDS, log, start, stop, until)        # noqa: E402
 
 SOAK = 'SOAK' in os.environ
 DEBUG = pathlib.Path('/sys/kernel/debug/camsim/0')
@@ -30,7 +28,6 @@ WIDTH, HEIGHT = 1920, 1080
 CANARY = 0xa5
 KEPT, CANARIES = 1, 2       # fault_residue
 PATIENT = 'age-limit-ms = 15000\n'      # age is not what is tested, and the board may be slow
-HOLD = 1.5
 # name: (file, value). Of the last, only the end is missing, and both tags are there.
 FAULTS = {'cut in half': ('short_lines', 540), 'two lines': ('short_lines', 2),
           'without its last lines': ('short_lines', 1078), 'damaged': ('crc', 'Y')}
@@ -62,11 +59,6 @@ def counted(name):
     said = subprocess.run(['voletctl', '--json', 'status'], capture_output=True, check=True, timeout=20).stdout
     cameras = json.loads(said)['cameras']
     return next(c for c in cameras if c['name'] == 'cam0')[name]
-
-
-def camera_pid():
-    return next(p for p in processes('volet-cam') if uid_of(p) == 60900 and
-                'volet-capture' in pathlib.Path(f'/proc/{p}/maps').read_text())
 
 
 def viewer():
@@ -269,50 +261,7 @@ def test_next_held():
     return [f'{len(frames)} frames after broken ones, {count} after a stop: whole and new']
 
 
-# ---- held up in the capture queue -------------------------------------------------------------------------
-
-def hold(limit, seconds):
-    """volet-cam is stopped with frames in its queue: (what came late, how many it counted late, all tags)."""
-    start(extra=f'age-limit-ms = {limit}\n')
-    reader = viewer()
-    wait_frames(reader, 3)
-    before, pid, missed = counted('late'), camera_pid(), without_buffer()
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        until(lambda: without_buffer() > missed, 60, 'the queue is full')
-        full = time.monotonic_ns()
-        time.sleep(seconds)
-        ended = time.monotonic_ns()
-    finally:
-        os.kill(pid, signal.SIGCONT)
-    wait_frames(reader, 4)
-    time.sleep(1.5)             # the figures are sent once a second
-    late = counted('late') - before
-    tags, _ = shown(reader.frames.whole[-40:])
-    frames = [f for f in reader.stop()[-40:] if f.tag]
-    return [f for f in frames if f.tag['time_ns'] < full and f.ended_ns > ended], late, tags
-
-
-def test_queue():
-    """Frames that wait in the capture queue: displayed old without a limit, dropped and counted with one"""
-    # Shorter than what makes volet-cam open its device anew, with which all of the queue goes.
-    found, _, _ = steady(lambda: hold(15000, HOLD), lambda result: result[0])
-    assert found, 'the fault did not bite'
-    worst = max((f.ended_ns - f.tag['time_ns']) / 1e9 for f in found)
-    held, late, tags = steady(lambda: hold(1000, HOLD), lambda result: result[1] or result[0])
-    assert all(whole(t) for t in tags), tags
-    assert not held, f'{len(held)} old frames'
-    assert 1 <= late, 'no late frame was counted'
-    if SOAK:
-        held, _, _ = steady(lambda: hold(1000, 10))
-        assert not held, f'{len(held)} old frames after 10 s'
-    return [f'held {HOLD} s: without a limit {len(found)} old frame of {worst:.1f} s, with 1000 ms none, '
-            f'{late} dropped as late']
-
-
-CASES = [test_damaged_bites, test_damaged_held, test_next_bites, test_next_held,
-         # What freshness.py shows elsewhere in the way of a frame, at the board's expense of time.
-         *([test_queue] if SOAK or sys.argv[1:] else [])]
+CASES = [test_damaged_bites, test_damaged_held, test_next_bites, test_next_held]
 
 if __name__ == '__main__':
     wanted = sys.argv[1:]
