@@ -341,20 +341,23 @@ def finish(lanes):
         lane.result()
 
 
+def here(tally, only):
+    kernel_side(tally, only)
+    streamer_here(tally, only)
+
+
 def main():
     tally, only = Tally(), parse(sys.argv[1:])
     pool, project = concurrent.futures.ThreadPoolExecutor(), None
     if wanted(only, *NATIVE, 'stream', *ATTACKS):
         vm.say('building natively')
         build_native()
-    kernel_lane = pool.submit(kernel_side, tally, only)
     if wanted(only, 'stream', 'memory', 'board-units', 'selftests', *ALONE, *STREAMER):
         project = build_for_board()
-    finish([kernel_lane])
     if wanted(only, 'stream'):                  # its rate is the claim: nothing else runs
         vm.say('the board, played to clients outside it')
         tally.program('stream', [sys.executable, '-B', '/src/tests/e2e/host.py', project])
-    finish([pool.submit(streamer_here, tally, only), pool.submit(drivers_board, tally, only, project),
+    finish([pool.submit(here, tally, only), pool.submit(drivers_board, tally, only, project),
             pool.submit(streamer_board, tally, only, project)])
     vm.say('done')
     return tally.last_line()
