@@ -94,9 +94,9 @@ tap() {
 UNITS = """tests=/usr/libexec/volet-tests
 for test in $tests/test-*; do
 	case $test in
-	# Natively only: real players (the end-to-end tests have them), a hundred sessions at once, arithmetic,
-	# encoders that are made up.
-	*/test-players | */test-rtsps | */test-end | */test-exposure | */test-m2m) ;;
+	# Natively only: real players (the end-to-end tests have them), requests in many orders, a hundred
+	# sessions at once, arithmetic, encoders that are made up.
+	*/test-players | */test-rtsps | */test-describe | */test-end | */test-exposure | */test-m2m) ;;
 	*/test-spawn) tap unit-test-spawn $test --tap /usr/libexec/volet/volet-spawn $tests/spawn-stub ;;
 	*) tap "unit-$(basename $test)" $test --tap ;;
 	esac
