@@ -144,7 +144,7 @@ STREAMER = ['kms', 'operate', 'h264', 'nosignal', 'attack_session', 'attack_fram
 DISPLAYS = [(1920, 1080), (1280, 720)]      # as tests/e2e/kms.py knows them
 AFTERWARDS = {'nosignal': '/volet/play-scenes 1	# its player ended with the camera\n'}
 # The streamer on this machine, with test cameras: its function, then attacks on it.
-NATIVE = ['native', 'local', 'udp', 'freshness', 'slow']
+NATIVE = ['native', 'local', 'udp', 'udp_hosts', 'freshness', 'slow']
 ATTACKS = ['crowd', 'attack_cam', 'reuse', 'kill9']
 PARTS = ['static', 'kunit', 'units', *NATIVE, *ATTACKS, 'stream', 'memory', 'board-units', 'selftests',
          *ALONE, *STREAMER]
