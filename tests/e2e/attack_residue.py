@@ -286,9 +286,9 @@ def test_stopped_bites():
 
 
 def capture_memory():
-    """Inodes of what any volet-cam captures into."""
-    return {inode for process in audit.processes() if process.name == 'volet-cam'
-            for inode in audit.held(process, '/memfd:volet-capture')}
+    """What any volet-cam captures into."""
+    return {file for process in audit.processes() if process.name == 'volet-cam'
+            for file in audit.held(process, '/memfd:volet-capture')}
 
 
 def stop_halfway(kept):

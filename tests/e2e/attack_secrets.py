@@ -28,8 +28,8 @@ from streamer import LOOSE, NORMAL, PASSWORDS, log, processes, until            
 
 PATTERN = pathlib.Path('/proc/sys/kernel/core_pattern')
 CORES, TAKER = pathlib.Path('/run/cores'), pathlib.Path('/run/take-core')
-# An age limit is not what is tested, and the board may be slow.
-EXTRA = rtsps.EXTRA + 'age-limit-ms = 15000\n'
+# Limits of time are not what is tested, and the board may be slow.
+EXTRA = rtsps.EXTRA + 'age-limit-ms = 15000\nauthentication-timeout-s = 60\n'
 CGROUP = pathlib.Path('/sys/fs/cgroup/volet')
 DEVICE = '/dev/ram0'
 DEVICE_KIB = 96 * 1024
@@ -151,6 +151,9 @@ def crash_all(number):
     out = {}
     pieces = until(screen_slices, 60, 'a display has pictures')
     out['volet-kms'] = crash('volet-kms', number), pieces
+    # It comes back, and the board has enough to do.
+    until(lambda: subprocess.run(['voletctl', 'end', 'hall'], capture_output=True, check=False).returncode == 0, 60,
+          'the display is ended')
     load = Load()
     core = crash('volet-tls', number)
     out['volet-tls'] = core, slices(load.tls_reader, 4096)

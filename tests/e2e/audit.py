@@ -32,7 +32,7 @@ def processes():
 
 
 def held(process, what):
-    """Inodes of files of this kind (the start of their link in /proc) that it maps or has open."""
+    """Files of this kind (the start of their link in /proc) that it maps or has open: (kind, inode)."""
     inodes, where = set(), pathlib.Path(f'/proc/{process.pid}')
     with contextlib.suppress(OSError):
         inodes |= {int(n) for n in re.findall(rf'\S+ \S+ \S+ \S+ (\d+) +{what}', (where / 'maps').read_text())}
@@ -40,7 +40,7 @@ def held(process, what):
             with contextlib.suppress(OSError):
                 if os.readlink(fd).startswith(what):
                     inodes.add(fd.stat().st_ino)
-    return inodes
+    return {(what, inode) for inode in inodes}
 
 
 class Audit:
@@ -50,11 +50,13 @@ class Audit:
 
     def __init__(self):
         self.owner, self.looks = {}, 0
-        self.screens = {}       # a display's own buffers, which it hands up to its camera
+        self.screens = {}       # a display's own buffers, which it hands up to its camera ...
+        self.filled = set()     # ... that has had these
 
-    def one_session(self, process, inodes, owner):
-        for inode in inodes:
-            first = owner.setdefault(inode, process)
+    @staticmethod
+    def one_session(process, files, owner):
+        for file in files:
+            first = owner.setdefault(file, process)
             assert first == process, f'memory of {first} in {process}'
 
     def look_at(self, process, cams):
@@ -64,8 +66,8 @@ class Audit:
         if not process:
             return
         if process.name == 'volet-cam':
-            for inode in memory | buffers:
-                assert cams.setdefault(inode, process) == process, f'{inode} is in two cameras'
+            for file in memory | buffers:
+                assert cams.setdefault(file, process) == process, f'{file} is in two cameras'
         elif process.name in SESSIONS:
             assert len(memory) <= 1, f'{process} has the memory of {len(memory)} sessions'
             self.one_session(process, memory, self.owner)
@@ -81,9 +83,10 @@ class Audit:
         for process in processes():
             self.look_at(process, cams)
         self.looks += len(cams)
+        self.filled |= set(cams) & set(self.screens)
 
     def left(self):
         """Buffers of displays that have ended and that a camera still has."""
         alive = processes()
-        gone = {inode for inode, process in self.screens.items() if process not in alive}
+        gone = {file for file, process in self.screens.items() if process not in alive}
         return [process for process in alive if process.name == 'volet-cam' and gone & held(process, self.BUFFER)]
