@@ -199,7 +199,7 @@ class Comparison:
         self.later.append(delay - base[1])
 
     def known(self):
-        return Median(self.slower).spread <= SLOWER / 2 and Median(self.later).spread <= LATER / 2
+        return Median(self.slower).spread <= SLOWER and Median(self.later).spread <= LATER / 2
 
     def run(self):
         while len(self.base) < ROUNDS[0] or (len(self.base) < ROUNDS[1] and not self.known()):
