@@ -33,7 +33,7 @@ CAMERAS, VIEWERS = 8, 24
 SERVICE_P50, SERVICE_MOST = 2, 10       # seconds
 REST = 12                               # a camera's second failure within 10 s makes voletd wait longer
 PROGRAMS = [name for name in AUDITED if name != 'volet-kms']     # its displays are the board's: kms.py
-LOCALS, LOCAL_UID = 2, 60500
+LOCALS, LOCAL, LOCAL_UID = 2, 'analyser', 60500
 DAEMONS = ['volet-spawn', 'volet-log', 'voletd']       # everything ends with one of them
 FILES = pathlib.Path('/run/volet/tls')
 GONE = {'media': 'platform:none', 'capture': 'x', 'size': '640x480'}      # it has an opener
@@ -99,7 +99,7 @@ def service(programs=None):
     tls = native.free_port()
     extra = (f'rtsps-port = {tls}\ncertificate = {FILES}/cert.pem\nprivate-key = {FILES}/key.pem\n'
              'max-sessions = 64\nmax-unauthenticated = 128\nmax-unauthenticated-per-source = 128\n')
-    local = f'\n[local analyser]\nuid = {LOCAL_UID}\ncameras = {";".join(sections)}\nsessions = {2 * LOCALS}\n'
+    local = f'\n[local {LOCAL}]\nuid = {LOCAL_UID}\ncameras = {";".join(sections)}\nsessions = {2 * LOCALS}\n'
     it = Supervised({**sections, 'gone': GONE}, extra, viewers, programs, groups=local)
     it.tls_port = tls
     return it
@@ -200,10 +200,13 @@ def choose(dice, rested):
 def others_ended(name, camera, new):
     """Sessions whose recorded end this victim doesn't explain."""
     wrong = []
-    for its, reason in re.findall(r'session \w+ of \S+ on (\S+) ended: ([^;\n]*)', new):
+    for viewer, its, reason in re.findall(r'session \w+ of (\S+) on (\S+) ended: ([^;\n]*)', new):
         if reason in ('client gone', 'unsent bytes too old') or name in DAEMONS:
             continue
         if name in ('volet-cam', 'volet-opener') and its == camera and reason == 'camera gone':
+            continue
+        # A local program says no reason: it may have seen its camera go, and gone, before voletd has.
+        if name in ('volet-cam', 'volet-opener') and its == camera and viewer == LOCAL:
             continue
         if name in ('volet-rtsp', 'volet-tls', 'consumer') and reason == 'session program exited':
             continue
