@@ -117,9 +117,9 @@ tap() {
 UNITS = """tests=/usr/libexec/volet-tests
 for test in $tests/test-*; do
 	case $test in
-	# Natively only: real players (the end-to-end tests have them), a hundred sessions at once, arithmetic,
-	# encoders that are made up.
-	*/test-players | */test-rtsps | */test-end | */test-exposure | */test-m2m) ;;
+	# Natively only: real players (the end-to-end tests have them), requests in many orders, a hundred
+	# sessions at once, arithmetic, encoders that are made up.
+	*/test-players | */test-rtsps | */test-describe | */test-end | */test-exposure | */test-m2m) ;;
 	*/test-spawn) tap unit-test-spawn $test --tap /usr/libexec/volet/volet-spawn $tests/spawn-stub ;;
 	*) tap "unit-$(basename $test)" $test --tap ;;
 	esac
@@ -168,7 +168,7 @@ LOG = 'dmesg >/host/results/dmesg.log\n'
 DISPLAYS = [(1920, 1080), (1280, 720)]      # as tests/e2e/kms.py knows them
 AFTERWARDS = {'nosignal': '/volet/play-scenes 1	# its player ended with the camera\n'}
 # The streamer on this machine, with test cameras: its function, then attacks on it.
-NATIVE = ['native', 'local', 'udp', 'freshness', 'slow']
+NATIVE = ['native', 'local', 'udp', 'udp_hosts', 'freshness', 'slow']
 ATTACKS = ['crowd', 'attack_cam', 'reuse', 'kill9']
 PARTS = ['static', 'kunit', 'units', *NATIVE, *ATTACKS, 'stream', 'memory', 'board-units', 'selftests',
          *ALONE, *STREAMER]
