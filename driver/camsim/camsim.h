@@ -14,6 +14,8 @@
  *		0 for the generated scene
  *	18-19	CRC-16 (polynomial 0x1021, initial value 0xffff, not reflected) of bytes 0-17
  *
+ * It is at the left edge of the picture, in its first lines and again in its last.
+ *
  * Row r of the cells holds bytes 5r to 5r + 4, most significant bit leftmost, 1 is white.
  */
 #ifndef CAMSIM_H
@@ -32,8 +34,5 @@
 #define CAMSIM_TAG_CELL		16	/* pixels, both ways */
 #define CAMSIM_TAG_WIDTH	(CAMSIM_TAG_COLUMNS * CAMSIM_TAG_CELL)
 #define CAMSIM_TAG_HEIGHT	(CAMSIM_TAG_ROWS * CAMSIM_TAG_CELL)
-/* The tag is at the left edge of the pixel array, twice */
-#define CAMSIM_TAG_Y0		0
-#define CAMSIM_TAG_Y1		1016
 
 #endif

@@ -11,6 +11,7 @@
  */
 #include <linux/kthread.h>
 #include <linux/sched.h>
+#include <linux/unaligned.h>
 #include <media/v4l2-event.h>
 
 #include "camsim.h"
@@ -20,7 +21,7 @@
 
 /* One frame on its way */
 struct camsim_frame {
-	struct gc2053_view view;
+	struct sensor_view view;
 	u32 exposure, gain;
 	u64 start_ns;
 	u32 sequence, number;
@@ -36,7 +37,7 @@ static bool camsim_sensor_streams(struct camsim *camsim)
 	bool streams;
 
 	spin_lock_irqsave(&camsim->lock, flags);
-	streams = gc2053_streaming(&camsim->model);
+	streams = sensor_streaming(&camsim->chip);
 	spin_unlock_irqrestore(&camsim->lock, flags);
 	return streams;
 }
@@ -134,7 +135,7 @@ static void camsim_drop_stopped(struct camsim *camsim, struct camsim_frame *fram
 /* What the receiver was set up for against what the registers send */
 static void camsim_receive_check(struct camsim *camsim, struct camsim_frame *frame)
 {
-	const struct gc2053_view *view = &frame->view;
+	const struct sensor_view *view = &frame->view;
 	u32 short_lines = READ_ONCE(camsim->faults.short_lines);
 
 	frame->lines = view->height;
@@ -154,9 +155,15 @@ static void camsim_receive_check(struct camsim *camsim, struct camsim_frame *fra
 		camsim_rx_error(camsim, CAMSIM_RX_LINE_LENGTH);
 		frame->bad = true;
 	}
-	if (!view->red_first) {
+	if (view->red_column != camsim->rx_format->red_column ||
+	    view->red_line != camsim->rx_format->red_line) {
 		camsim_rx_error(camsim, CAMSIM_RX_ORDER);
 		frame->bad = true;
+	}
+	/* Packets of another type than it was told of are passed over. */
+	if (view->bits != camsim->rx_format->bits) {
+		camsim_rx_error(camsim, CAMSIM_RX_DATA_TYPE);
+		frame->lines = 0;
 	}
 	if (READ_ONCE(camsim->faults.crc)) {
 		camsim_rx_error(camsim, CAMSIM_RX_CRC);
@@ -168,6 +175,7 @@ static void camsim_receive_check(struct camsim *camsim, struct camsim_frame *fra
 static void camsim_expose(struct camsim *camsim, struct camsim_frame *frame)
 {
 	struct camsim_shot shot = {
+		.model = camsim->chip.model,
 		.view = &frame->view,
 		.exposure = frame->exposure,
 		.gain = frame->gain,
@@ -192,17 +200,38 @@ static void camsim_expose(struct camsim *camsim, struct camsim_frame *frame)
 		       64);
 }
 
+/* Eight of the ten bits that are computed */
+static void camsim_pack_line(u8 *out, const u8 *raw, u32 pixels)
+{
+	u32 i;
+
+	for (i = 0; i + 4 <= pixels; i += 4) {
+		u64 four = get_unaligned_le64(raw + i * 2) >> 2 & 0x00ff00ff00ff00ff;
+
+		four |= four >> 8;
+		put_unaligned_le32((four & 0xffff) | (four >> 16 & 0xffff0000), out + i);
+	}
+	for (; i < pixels; i++)
+		out[i] = get_unaligned_le16(raw + i * 2) >> 2;
+}
+
 static void camsim_fill_raw(struct camsim *camsim, struct camsim_frame *frame)
 {
 	struct camsim_queue *queue = &camsim->queues[CAMSIM_RAW];
 	struct vb2_buffer *vb = &frame->buffers[CAMSIM_RAW]->vb.vb2_buf;
-	u32 sent = camsim_raw_stride(&frame->view), got = min(sent, queue->bytesperline);
+	u32 sent = frame->view.width / 2 * 2 * camsim->rx_format->bytes;
+	u32 got = min(sent, queue->bytesperline);
 	u64 start = ktime_get_ns();
 	u8 *data = vb2_plane_vaddr(vb, 0);
 	u32 line;
 
 	for (line = 0; line < frame->lines; line++) {
-		memcpy(data, (u8 *)camsim->raw + line * sent, got);
+		const u8 *raw = (const u8 *)camsim->raw + line * camsim_raw_stride(&frame->view);
+
+		if (camsim->rx_format->bytes == 1)
+			camsim_pack_line(data, raw, got);
+		else
+			memcpy(data, raw, got);
 		memset(data + got, 0, queue->bytesperline - got);
 		data += queue->bytesperline;
 	}
@@ -216,7 +245,7 @@ static void camsim_fill_nv12(struct camsim *camsim, struct camsim_frame *frame)
 	u8 *data = vb2_plane_vaddr(vb, 0);
 	u64 start = ktime_get_ns();
 
-	camsim_isp_frame(camsim->tables, camsim->raw, queue->width, queue->height, frame->lines,
+	camsim_isp_frame(camsim->tables, camsim->rx_format, camsim->raw, queue->width, queue->height, frame->lines,
 			 data, data + queue->width * queue->height);
 	camsim_stage_done(&camsim->isp_time, start);
 }
@@ -356,7 +385,7 @@ static void camsim_run_stream(struct camsim *camsim)
 	do {
 		frame = (struct camsim_frame) { .start_ns = start, .sequence = camsim->sequence };
 		spin_lock_irq(&camsim->lock);
-		gc2053_view_get(&camsim->model, &frame.view);
+		sensor_view_get(&camsim->chip, &frame.view);
 		spin_unlock_irq(&camsim->lock);
 		camsim_report_errors(camsim);
 
