@@ -373,6 +373,23 @@ static void camsim_send_frame_sync(struct camsim *camsim, u32 sequence)
 	v4l2_event_queue(camsim->csi.devnode, &event);
 }
 
+/*
+ * A frame starts if the sensor streams at that moment. One that was stopped may have lost its power
+ * by now, and with it the registers that say what a frame is.
+ */
+static bool camsim_start_frame(struct camsim *camsim, struct sensor_view *view)
+{
+	bool streams;
+
+	spin_lock_irq(&camsim->lock);
+	streams = sensor_streaming(&camsim->chip);
+	if (streams)
+		sensor_view_get(&camsim->chip, view);
+	spin_unlock_irq(&camsim->lock);
+	camsim_report_errors(camsim);
+	return streams;
+}
+
 /* Frames from the first after the sensor was started to the one in which it stops */
 static void camsim_run_stream(struct camsim *camsim)
 {
@@ -384,10 +401,8 @@ static void camsim_run_stream(struct camsim *camsim)
 
 	do {
 		frame = (struct camsim_frame) { .start_ns = start, .sequence = camsim->sequence };
-		spin_lock_irq(&camsim->lock);
-		sensor_view_get(&camsim->chip, &frame.view);
-		spin_unlock_irq(&camsim->lock);
-		camsim_report_errors(camsim);
+		if (!camsim_start_frame(camsim, &frame.view))
+			return;
 
 		/* [V] what is written in one frame is seen in the next but one */
 		frame.exposure = first ? frame.view.exposure : exposure;
