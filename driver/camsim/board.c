@@ -60,7 +60,7 @@ void camsim_set_pin(struct camsim *camsim, enum sensor_pin pin, bool on)
 }
 
 /* A fault that is armed for the n-th thing switched on counts down to it. */
-static int camsim_switch_on(struct camsim *camsim, enum sensor_pin pin)
+static bool camsim_fails_to_switch_on(struct camsim *camsim)
 {
 	unsigned long flags;
 	bool fails;
@@ -68,11 +68,7 @@ static int camsim_switch_on(struct camsim *camsim, enum sensor_pin pin)
 	spin_lock_irqsave(&camsim->lock, flags);
 	fails = camsim->faults.power && !--camsim->faults.power;
 	spin_unlock_irqrestore(&camsim->lock, flags);
-	if (fails)
-		return -EIO;
-
-	camsim_set_pin(camsim, pin, true);
-	return 0;
+	return fails;
 }
 
 /* -----------------------------------------------------------------------------
@@ -81,7 +77,14 @@ static int camsim_switch_on(struct camsim *camsim, enum sensor_pin pin)
 
 static int camsim_supply_enable(struct regulator_dev *rdev)
 {
-	return camsim_switch_on(rdev_get_drvdata(rdev), rdev_get_id(rdev));
+	struct camsim *camsim = rdev_get_drvdata(rdev);
+
+	if (camsim_fails_to_switch_on(camsim))
+		return -EIO;
+	/* A rail that is missing comes on without anybody's knowing that it doesn't. */
+	if (READ_ONCE(camsim->faults.missing_rail) != 1 + rdev_get_id(rdev))
+		camsim_set_pin(camsim, rdev_get_id(rdev), true);
+	return 0;
 }
 
 static int camsim_supply_disable(struct regulator_dev *rdev)
@@ -147,19 +150,24 @@ static int camsim_supplies_init(struct camsim *camsim)
 
 static int camsim_clock_enable(struct clk_hw *hw)
 {
-	return camsim_switch_on(container_of(hw, struct camsim, clock), SENSOR_XCLK);
+	struct camsim *camsim = container_of(hw, struct camsim, clock);
+
+	if (camsim_fails_to_switch_on(camsim))
+		return -EIO;
+	camsim_clock_set(camsim, true);
+	return 0;
 }
 
 static void camsim_clock_disable(struct clk_hw *hw)
 {
-	camsim_set_pin(container_of(hw, struct camsim, clock), SENSOR_XCLK, false);
+	camsim_clock_set(container_of(hw, struct camsim, clock), false);
 }
 
 static int camsim_clock_is_enabled(struct clk_hw *hw)
 {
 	struct camsim *camsim = container_of(hw, struct camsim, clock);
 
-	return !!(READ_ONCE(camsim->chip.pins) & BIT(SENSOR_XCLK));
+	return READ_ONCE(camsim->clock_on);
 }
 
 static unsigned long camsim_clock_rate(struct clk_hw *hw, unsigned long parent_rate)
@@ -271,6 +279,7 @@ static struct camsim *camsim_alloc(struct device *dev, const struct sensor_model
 	spin_lock_init(&camsim->lock);
 	spin_lock_init(&camsim->queue_lock);
 	init_waitqueue_head(&camsim->wait);
+	camsim_clock_init_late(camsim);
 	for (i = 0; i < CAMSIM_NUM_NODES; i++)
 		INIT_LIST_HEAD(&camsim->queues[i].buffers);
 	sensor_init(&camsim->chip, model, XCLK_HZ);
@@ -369,6 +378,7 @@ static void camsim_remove(struct platform_device *pdev)
 
 	camsim_debugfs_remove(camsim);
 	i2c_del_adapter(&camsim->adapter);
+	cancel_delayed_work_sync(&camsim->late_clock);
 	camsim_scene_cleanup(camsim);
 	camsim_graph_cleanup(camsim);
 }
@@ -418,10 +428,15 @@ static int __init camsim_init(void)
 		return ret;
 	}
 
+	ret = camsim_faults_init();
+	if (ret)
+		return ret;
 	camsim_debugfs_init();
 	ret = platform_driver_register(&camsim_driver);
-	if (ret)
+	if (ret) {
 		camsim_debugfs_exit();
+		camsim_faults_exit();
+	}
 	return ret;
 }
 module_init(camsim_init);
@@ -430,6 +445,7 @@ static void __exit camsim_exit(void)
 {
 	platform_driver_unregister(&camsim_driver);
 	camsim_debugfs_exit();
+	camsim_faults_exit();
 }
 module_exit(camsim_exit);
 

@@ -27,6 +27,14 @@
 #define CAMSIM_CID_BASE		(V4L2_CID_USER_BASE + 0xca00)
 /* Boolean, on the sub-device camsimN-csi, "Pixel Tag" */
 #define CAMSIM_CID_PIXEL_TAG	(CAMSIM_CID_BASE + 0)
+/* On the same with faults=1: buttons, and a percentage. They have vivid's names, see faults.c. */
+#define CAMSIM_CID_DISCONNECT		(CAMSIM_CID_BASE + 1)
+#define CAMSIM_CID_BUF_ERROR		(CAMSIM_CID_BASE + 2)
+#define CAMSIM_CID_DROP_PERCENT		(CAMSIM_CID_BASE + 3)
+#define CAMSIM_CID_REQBUFS_ERROR	(CAMSIM_CID_BASE + 4)
+#define CAMSIM_CID_QBUF_ERROR		(CAMSIM_CID_BASE + 5)
+#define CAMSIM_CID_STREAMON_ERROR	(CAMSIM_CID_BASE + 6)
+#define CAMSIM_CID_FATAL_ERROR		(CAMSIM_CID_BASE + 7)
 
 #define CAMSIM_TAG_BYTES	20
 #define CAMSIM_TAG_ROWS		4

@@ -61,6 +61,8 @@ static int camsim_queue_setup(struct vb2_queue *q, unsigned int *num_buffers,
 {
 	struct camsim_node *node = vb2_get_drv_priv(q);
 
+	if (camsim_fault_take(node->camsim, &node->camsim->faults.reqbufs_error))
+		return -EINVAL;
 	if (*num_planes)
 		return sizes[0] < node->format.sizeimage ? -EINVAL : 0;
 	*num_planes = 1;
@@ -72,6 +74,8 @@ static int camsim_buf_prepare(struct vb2_buffer *vb)
 {
 	struct camsim_node *node = vb2_get_drv_priv(vb->vb2_queue);
 
+	if (camsim_fault_take(node->camsim, &node->camsim->faults.qbuf_error))
+		return -EINVAL;
 	/* The payload is not known before the frame is. */
 	if (vb2_plane_size(vb, 0) < node->format.sizeimage)
 		return -EINVAL;
@@ -165,8 +169,10 @@ static void camsim_queue_start(struct camsim_node *node)
 static int camsim_start_streaming(struct vb2_queue *q, unsigned int count)
 {
 	struct camsim_node *node = vb2_get_drv_priv(q);
-	int ret;
+	int ret = -EINVAL;
 
+	if (camsim_fault_take(node->camsim, &node->camsim->faults.streamon_error))
+		goto err_buffers;
 	ret = video_device_pipeline_start(&node->vdev, &node->camsim->pipe);
 	if (ret)
 		goto err_buffers;
@@ -438,7 +444,9 @@ void camsim_capture_unregister(struct camsim *camsim, enum camsim_node_id id)
 {
 	struct camsim_node *node = camsim->nodes[id];
 
+	spin_lock_irq(&camsim->queue_lock);
 	camsim->nodes[id] = NULL;
+	spin_unlock_irq(&camsim->queue_lock);
 	if (!node)
 		return;
 	get_device(&node->vdev.dev);
@@ -456,7 +464,9 @@ void camsim_capture_fail(struct camsim *camsim)
 {
 	unsigned int i;
 
+	spin_lock_irq(&camsim->queue_lock);
 	for (i = 0; i < CAMSIM_NUM_NODES; i++)
-		if (camsim->nodes[i])
+		if (camsim->nodes[i] && camsim->queues[i].streaming)
 			vb2_queue_error(&camsim->nodes[i]->queue);
+	spin_unlock_irq(&camsim->queue_lock);
 }

@@ -265,6 +265,7 @@ int camsim_csi_init(struct camsim *camsim)
 
 	v4l2_ctrl_handler_init(&camsim->csi_ctrls, 1);
 	camsim->pixel_tag = v4l2_ctrl_new_custom(&camsim->csi_ctrls, &camsim_pixel_tag, NULL);
+	camsim_faults_add_ctrls(camsim);
 	ret = camsim->csi_ctrls.error;
 	if (ret)
 		goto err_ctrls;

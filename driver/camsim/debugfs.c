@@ -33,6 +33,9 @@ const char * const camsim_rx_error_names[CAMSIM_RX_NUM_ERRORS] = {
 	[CAMSIM_RX_ORDER]	= "bayer-order-not-format",
 	[CAMSIM_RX_CRC]		= "crc",
 	[CAMSIM_RX_DATA_TYPE]	= "data-type-not-format",
+	[CAMSIM_RX_TRUNCATED]	= "line-truncated",
+	[CAMSIM_RX_NO_START]	= "frame-start-lost",
+	[CAMSIM_RX_NO_END]	= "frame-end-lost",
 };
 
 static struct dentry *camsim_debugfs_root;
@@ -295,9 +298,16 @@ void camsim_debugfs_add(struct camsim *camsim)
 	debugfs_create_file("trace", 0644, dir, camsim, &camsim_trace_fops);
 	debugfs_create_file("figures", 0644, dir, camsim, &camsim_figures_fops);
 	debugfs_create_u32("fault_short_lines", 0644, dir, &camsim->faults.short_lines);
+	debugfs_create_u32("fault_long_lines", 0644, dir, &camsim->faults.long_lines);
+	debugfs_create_bool("fault_truncate", 0644, dir, &camsim->faults.truncate);
+	debugfs_create_bool("fault_lost_start", 0644, dir, &camsim->faults.lost_start);
+	debugfs_create_bool("fault_lost_end", 0644, dir, &camsim->faults.lost_end);
+	debugfs_create_bool("fault_no_signal", 0644, dir, &camsim->faults.no_signal);
 	debugfs_create_u32("fault_nack", 0644, dir, &camsim->faults.nack);
 	debugfs_create_u32("fault_slow_ms", 0644, dir, &camsim->faults.slow_ms);
 	debugfs_create_u32("fault_power", 0644, dir, &camsim->faults.power);
+	debugfs_create_u32("fault_missing_rail", 0644, dir, &camsim->faults.missing_rail);
+	debugfs_create_u32("fault_late_clock_ms", 0644, dir, &camsim->faults.late_clock_ms);
 	debugfs_create_bool("fault_refuse", 0644, dir, &camsim->faults.refuse);
 	debugfs_create_bool("fault_crc", 0644, dir, &camsim->faults.crc);
 	debugfs_create_u32("fault_residue", 0644, dir, &camsim->faults.residue);

@@ -6,6 +6,7 @@
  * (board.c, i2c.c, sensor.c and the models), the CSI-2 receiver and ISP with their media graph (graph.c,
  * csi.c, formats.c, isp-subdev.c), the capture queues (capture.c), the scene (scene.c) and the thread that
  * makes a frame of it each time the registers say so (stream.c, sense.c, pattern.c, isp.c, tag.c).
+ * What of all that is to fail is said through debugfs.c and faults.c.
  *
  * Locks, outermost first: a video node's mutex; the sub-devices' state locks; scene->lock;
  * camsim->lock (registers, errors, trace) and camsim->queue_lock, both spinlocks and leaves.
@@ -20,6 +21,7 @@
 #include <linux/mutex.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 #include <media/media-device.h>
 #include <media/v4l2-async.h>
 #include <media/v4l2-ctrls.h>
@@ -62,6 +64,9 @@ enum camsim_rx_error {
 	CAMSIM_RX_ORDER,
 	CAMSIM_RX_CRC,
 	CAMSIM_RX_DATA_TYPE,
+	CAMSIM_RX_TRUNCATED,
+	CAMSIM_RX_NO_START,
+	CAMSIM_RX_NO_END,
 	CAMSIM_RX_NUM_ERRORS
 };
 
@@ -111,13 +116,24 @@ enum camsim_residue {
 
 struct camsim_faults {
 	u32 short_lines;		/* lines that arrive of each frame, 0 for all */
+	u32 long_lines;			/* that arrive after those of each frame */
+	bool truncate;			/* the last line ends in its middle */
+	bool lost_start, lost_end;	/* of each frame */
+	bool no_signal;			/* nothing arrives */
 	u32 nack;			/* the n-th message from now gets no answer */
 	u32 slow_ms;			/* how much longer a transfer takes */
 	u32 power;			/* the n-th supply or clock from now doesn't come on */
+	u32 missing_rail;		/* 1 + number of the supply that is on without a voltage */
+	u32 late_clock_ms;		/* how long after it was switched on the clock runs */
 	bool refuse;			/* the receiver doesn't take the sensor */
 	bool crc;
 	bool wrong_id;
 	u32 residue;			/* enum camsim_residue */
+
+	/* By controls, see faults.c; those that are no number happen once */
+	u32 drop_percent;
+	bool buf_error, reqbufs_error, qbuf_error, streamon_error;
+	u32 dropped;			/* what adds up to one frame that is dropped, in 1/100 */
 };
 
 /* Time spent since the board was made, and for how many frames; debugfs.c starts it anew */
@@ -141,6 +157,9 @@ struct camsim {
 	struct camsim_trace *trace;
 
 	struct clk_hw clock;
+	bool clock_on;			/* as its consumer sees it */
+	struct delayed_work late_clock;
+	struct work_struct disconnect;
 	struct gpio_chip gpio;
 	struct i2c_adapter adapter;
 
@@ -267,6 +286,15 @@ bool camsim_tag_bit(const u8 *tag, int row, int column);
 u16 camsim_linear(u32 srgb_256);
 void camsim_isp_frame(struct camsim_tables *tables, const struct camsim_format *format,
 		      const u32 *raw, u32 width, u32 height, u32 lines, u8 *y, u8 *uv);
+
+/* faults.c */
+int camsim_faults_init(void);
+void camsim_faults_exit(void);
+void camsim_faults_add_ctrls(struct camsim *camsim);
+bool camsim_fault_take(struct camsim *camsim, bool *fault);
+bool camsim_fault_drops(struct camsim *camsim);
+void camsim_clock_init_late(struct camsim *camsim);
+void camsim_clock_set(struct camsim *camsim, bool on);
 
 /* debugfs.c */
 extern const char * const camsim_rx_error_names[CAMSIM_RX_NUM_ERRORS];

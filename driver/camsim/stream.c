@@ -25,7 +25,9 @@ struct camsim_frame {
 	u32 exposure, gain;
 	u64 start_ns;
 	u32 sequence, number;
-	u32 lines;			/* that reach the receiver */
+	u32 lines;			/* that reach the receiver whole */
+	bool part;			/* and a half of the next */
+	bool lost_end;
 	bool bad;
 	bool crc;
 	struct camsim_buffer *buffers[CAMSIM_NUM_NODES];
@@ -138,11 +140,16 @@ static void camsim_receive_check(struct camsim *camsim, struct camsim_frame *fra
 	const struct sensor_view *view = &frame->view;
 	u32 short_lines = READ_ONCE(camsim->faults.short_lines);
 
-	frame->lines = view->height;
+	frame->lines = view->height + READ_ONCE(camsim->faults.long_lines);
 	if (short_lines)
 		frame->lines = min(frame->lines, short_lines);
 
-	if (frame->lines < camsim->rx_height) {
+	if (READ_ONCE(camsim->faults.truncate) && frame->lines) {
+		camsim_rx_error(camsim, CAMSIM_RX_TRUNCATED);
+		frame->bad = true;
+		frame->lines = min(frame->lines, camsim->rx_height) - 1;
+		frame->part = true;
+	} else if (frame->lines < camsim->rx_height) {
 		camsim_rx_error(camsim, CAMSIM_RX_SHORT);
 		frame->bad = true;
 	}
@@ -164,6 +171,12 @@ static void camsim_receive_check(struct camsim *camsim, struct camsim_frame *fra
 	if (view->bits != camsim->rx_format->bits) {
 		camsim_rx_error(camsim, CAMSIM_RX_DATA_TYPE);
 		frame->lines = 0;
+		frame->part = false;
+	}
+	if (READ_ONCE(camsim->faults.lost_end)) {
+		camsim_rx_error(camsim, CAMSIM_RX_NO_END);
+		frame->bad = true;
+		frame->lost_end = true;
 	}
 	if (READ_ONCE(camsim->faults.crc)) {
 		camsim_rx_error(camsim, CAMSIM_RX_CRC);
@@ -225,7 +238,7 @@ static void camsim_fill_raw(struct camsim *camsim, struct camsim_frame *frame)
 	u8 *data = vb2_plane_vaddr(vb, 0);
 	u32 line;
 
-	for (line = 0; line < frame->lines; line++) {
+	for (line = 0; line < frame->lines + frame->part; line++) {
 		const u8 *raw = (const u8 *)camsim->raw + line * camsim_raw_stride(&frame->view);
 
 		if (camsim->rx_format->bytes == 1)
@@ -266,7 +279,8 @@ static u32 camsim_payload(struct camsim *camsim, const struct camsim_frame *fram
 	struct camsim_queue *queue = &camsim->queues[id];
 
 	if (id == CAMSIM_RAW)
-		return frame->lines * queue->bytesperline;
+		return frame->lines * queue->bytesperline +
+		       (frame->part ? queue->bytesperline / 2 : 0);
 	if (!camsim_isp_takes(camsim, frame))
 		return 0;
 	if (frame->lines >= queue->height)
@@ -326,6 +340,7 @@ static void camsim_cut_frame(struct camsim *camsim, struct camsim_frame *frame)
 	if (lines >= frame->lines || !(frame->buffers[CAMSIM_RAW] || frame->buffers[CAMSIM_NV12]))
 		return;
 	frame->lines = lines;
+	frame->part = false;
 	frame->bad = true;
 	camsim_rx_error(camsim, CAMSIM_RX_SHORT);
 }
@@ -336,6 +351,8 @@ static void camsim_run_frame(struct camsim *camsim, struct camsim_frame *frame)
 	unsigned int i;
 
 	camsim_receive_check(camsim, frame);
+	if (camsim_fault_drops(camsim))
+		return;
 	for (i = 0; i < CAMSIM_NUM_NODES; i++) {
 		frame->buffers[i] = camsim_take_buffer(camsim, &camsim->queues[i]);
 		if (frame->buffers[i])
@@ -345,6 +362,8 @@ static void camsim_run_frame(struct camsim *camsim, struct camsim_frame *frame)
 		camsim->unwanted++;
 		return;
 	}
+	if (camsim_fault_take(camsim, &camsim->faults.buf_error))
+		frame->bad = true;
 
 	camsim_expose(camsim, frame);
 	if (frame->buffers[CAMSIM_RAW])
@@ -352,7 +371,10 @@ static void camsim_run_frame(struct camsim *camsim, struct camsim_frame *frame)
 	if (frame->buffers[CAMSIM_NV12] && camsim_isp_takes(camsim, frame))
 		camsim_fill_nv12(camsim, frame);
 
-	whole = camsim_wait_until(camsim, frame, frame->start_ns + frame->view.readout_ns);
+	/* Where its end is lost, the start of the next says that a frame is over. */
+	whole = camsim_wait_until(camsim, frame, frame->start_ns +
+				  (frame->lost_end ? frame->view.frame_ns :
+				   frame->view.readout_ns));
 	camsim_drop_stopped(camsim, frame);
 	if (!whole)
 		camsim_cut_frame(camsim, frame);
@@ -390,6 +412,17 @@ static bool camsim_start_frame(struct camsim *camsim, struct sensor_view *view)
 	return streams;
 }
 
+/* A receiver that doesn't see a frame's start doesn't count the frame, and passes its lines over. */
+static bool camsim_frame_arrives(struct camsim *camsim)
+{
+	if (READ_ONCE(camsim->faults.no_signal))
+		return false;
+	if (!READ_ONCE(camsim->faults.lost_start))
+		return true;
+	camsim_rx_error(camsim, CAMSIM_RX_NO_START);
+	return false;
+}
+
 /* Frames from the first after the sensor was started to the one in which it stops */
 static void camsim_run_stream(struct camsim *camsim)
 {
@@ -412,9 +445,11 @@ static void camsim_run_stream(struct camsim *camsim)
 		first = false;
 
 		frame.number = ++camsim->sensed;
-		camsim->sequence++;
-		camsim_send_frame_sync(camsim, frame.sequence);
-		camsim_run_frame(camsim, &frame);
+		if (camsim_frame_arrives(camsim)) {
+			camsim->sequence++;
+			camsim_send_frame_sync(camsim, frame.sequence);
+			camsim_run_frame(camsim, &frame);
+		}
 
 		/* Too slow a machine loses frames, and their numbers say so. */
 		start += frame.view.frame_ns;
