@@ -128,7 +128,7 @@ static void check_nothing_comes(struct __test_metadata *_metadata, struct stream
 	do {
 		start = sensed();
 	} while (!stream_next(stream, &buffer, 350) && !stream_return(stream, &buffer));
-	while (sensed() < start + 5)
+	while (sensed() < start + 3)
 		sleep_ms(20);
 	ASSERT_EQ(0, board_debugfs_write(CAMERA, fault, "N"));
 	ASSERT_EQ(0, stream_next(stream, &after, TIMEOUT));
@@ -141,13 +141,16 @@ TEST_F(frames, without_their_start_are_passed_over)
 	unsigned long before = sensed();
 	uint32_t counted;
 
+	/* Before the ways to the two nodes part */
+	if (variant->nv12)
+		return;
 	ASSERT_EQ(0, stream_next(&self->stream, &buffer, TIMEOUT));
 	ASSERT_EQ(0, stream_return(&self->stream, &buffer));
 	check_nothing_comes(_metadata, &self->stream, "fault_lost_start");
-	EXPECT_LE(5, board_errors(CAMERA, "frame-start-lost"));
+	EXPECT_LE(3, board_errors(CAMERA, "frame-start-lost"));
 	ASSERT_EQ(0, stream_next(&self->stream, &self->buffer, TIMEOUT));
 	counted = self->buffer.sequence - buffer.sequence;
-	EXPECT_GE(sensed() - before, counted + 5);
+	EXPECT_GE(sensed() - before, counted + 3);
 }
 
 TEST_F(frames, without_signal_do_not_come)
@@ -157,6 +160,8 @@ TEST_F(frames, without_signal_do_not_come)
 	struct v4l2_event event;
 	unsigned long start;
 
+	if (variant->nv12)
+		return;
 	check_nothing_comes(_metadata, &self->stream, "fault_no_signal");
 	EXPECT_EQ(0, board_errors(CAMERA, NULL));
 
@@ -323,14 +328,14 @@ TEST_F(controls, drop_a_percentage)
 {
 	uint32_t last;
 
-	ASSERT_EQ(0, set_fault(self->bench.csi, "Percentage of Dropped Buffers", 75));
+	ASSERT_EQ(0, set_fault(self->bench.csi, "Percentage of Dropped Buffers", 67));
 	ASSERT_EQ(0, stream_start(&self->stream));
 	ASSERT_EQ(0, stream_next(&self->stream, &self->buffer, TIMEOUT));
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 2; i++) {
 		last = self->buffer.sequence;
 		ASSERT_EQ(0, stream_return(&self->stream, &self->buffer));
 		ASSERT_EQ(0, stream_next(&self->stream, &self->buffer, TIMEOUT));
-		EXPECT_LE(last + 4, self->buffer.sequence);
+		EXPECT_LE(last + 3, self->buffer.sequence);
 	}
 	ASSERT_EQ(0, set_fault(self->bench.csi, "Percentage of Dropped Buffers", 100));
 	while (!stream_return(&self->stream, &self->buffer) &&

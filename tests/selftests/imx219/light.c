@@ -83,7 +83,7 @@ TEST_F(light, comes_two_frames_after)
 
 	picture_fill(&self->picture, 0, 0, 64, 48, 100, 128, 128);
 	ASSERT_EQ(0, show(c->scene, &self->picture, true));
-	ASSERT_EQ(0, set_control(c->sensor, V4L2_CID_VBLANK, 12000));
+	ASSERT_EQ(0, set_control(c->sensor, V4L2_CID_VBLANK, 5000));
 	ASSERT_EQ(0, stream_open(&stream, c->raw));
 	ASSERT_EQ(0, stream_start(&stream));
 	for (int i = 0; i < 20 && !seen_at; i++) {
