@@ -108,7 +108,7 @@ static bool is_unlocked(const struct sensor *s)
 	return s->unlocked == ARRAY_SIZE(unlock_sequence);
 }
 
-/* [L] the values and their order; [I] that nothing is taken before, and that any other restarts it */
+/* [L] the values and their order; [I] nothing is taken before, and any other restarts it */
 static bool unlock(struct sensor *s, u16 reg, u8 val)
 {
 	if (reg == unlock_sequence[s->unlocked].reg && val == unlock_sequence[s->unlocked].val)
@@ -234,7 +234,7 @@ static void view_window(const struct sensor *s, struct sensor_view *view, u32 *b
 	    y_end >= ARRAY_HEIGHT)
 		*bad |= BIT(SENSOR_ERR_WINDOW);
 
-	/* [L] red first at (0, 0); a flipped axis begins at its other end, which is the other colour */
+	/* [L] red first at (0, 0); a flipped axis begins at its other end, the other colour */
 	view->red_column = !(view->x & 1) ^ view->hflip;
 	view->red_line = !(view->y & 1) ^ view->vflip;
 	view->red_first = view->red_column && view->red_line;

@@ -114,9 +114,9 @@ static u64 isp_mirror(u64 line)
 }
 
 /*
- * Two lines of raw to two of luma and one of chroma, two quads at a time. In a quad of another order
- * than RGGB red is brought there: that neither moves the luma of a line nor the chroma. `first` is
- * the line with red, `second` that with blue.
+ * Two lines of raw to two of luma and one of chroma, two quads at a time. In a quad of another
+ * order than RGGB red is brought there: that neither moves the luma of a line nor the chroma.
+ * `first` is the line with red, `second` that with blue.
  */
 static __always_inline void isp_lines(const struct camsim_tables *t, const u8 *first,
 				      const u8 *second, bool mirror, u32 width, u8 *y_first,

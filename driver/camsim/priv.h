@@ -3,9 +3,10 @@
  * camsim, the virtual camera board: what its files share.
  *
  * One struct camsim is one camera: supplies, clock, lines, I2C bus and the sensor model on it
- * (board.c, i2c.c, sensor.c and the models), the CSI-2 receiver and ISP with their media graph (graph.c,
- * csi.c, formats.c, isp-subdev.c), the capture queues (capture.c), the scene (scene.c) and the thread that
- * makes a frame of it each time the registers say so (stream.c, sense.c, pattern.c, isp.c, tag.c).
+ * (board.c, i2c.c, sensor.c and the models), the CSI-2 receiver and ISP with their media graph
+ * (graph.c, csi.c, formats.c, isp-subdev.c), the capture queues (capture.c), the scene (scene.c)
+ * and the thread that makes a frame of it each time the registers say so (stream.c, sense.c,
+ * pattern.c, isp.c, tag.c).
  * What of all that is to fail is said through debugfs.c and faults.c.
  *
  * Locks, outermost first: a video node's mutex; the sub-devices' state locks; scene->lock;

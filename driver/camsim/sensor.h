@@ -88,15 +88,15 @@ struct sensor;
 /* All that the board has to know of a chip */
 struct sensor_model {
 	const char *compatible;		/* of its node in the device tree */
-	u16 id, other_id;		/* what it says it is; and what with the fault of a wrong one */
+	u16 id, other_id;		/* what it says it is, and with the fault */
 	bool wide;			/* register addresses have 16 bits; else 8, and pages... */
 	u8 paged;			/* ...up to here: the others are the same from any page */
 	u8 pins;			/* those it has, of enum sensor_pin */
-	u32 wake_ns, wake_cycles;	/* from the last of them, till it answers: the sum of both */
+	u32 wake_ns, wake_cycles;	/* from the last of them till it answers, summed */
 	u32 rest_cycles;		/* that the clock has to run on after a transfer */
 	u32 width, height;		/* of the pixel array, which the scene covers */
 	u32 max_width;			/* that the registers can ask for */
-	u32 formats;			/* how many of camsim_formats, from the first on, it sends */
+	u32 formats;			/* it sends so many, the first, of formats.c */
 
 	void (*reset)(struct sensor *s);	/* all registers are 0 before */
 	void (*write)(struct sensor *s, u16 reg, u8 val);
@@ -131,7 +131,10 @@ u8 sensor_read(struct sensor *s);
 bool sensor_streaming(const struct sensor *s);
 void sensor_view_get(struct sensor *s, struct sensor_view *view);
 
-/* For models: all registers as after a reset; a big-endian number in two registers; frame and readout time from the rest */
+/*
+ * For models: all registers as after a reset; a big-endian number in two registers; frame and
+ * readout time from the rest of a view
+ */
 void sensor_reset(struct sensor *s);
 u16 sensor_get16(const struct sensor *s, u16 reg);
 void sensor_put16(struct sensor *s, u16 reg, u16 val);

@@ -258,8 +258,8 @@ static void camsim_fill_nv12(struct camsim *camsim, struct camsim_frame *frame)
 	u8 *data = vb2_plane_vaddr(vb, 0);
 	u64 start = ktime_get_ns();
 
-	camsim_isp_frame(camsim->tables, camsim->rx_format, camsim->raw, queue->width, queue->height, frame->lines,
-			 data, data + queue->width * queue->height);
+	camsim_isp_frame(camsim->tables, camsim->rx_format, camsim->raw, queue->width,
+			 queue->height, frame->lines, data, data + queue->width * queue->height);
 	camsim_stage_done(&camsim->isp_time, start);
 }
 
@@ -412,7 +412,7 @@ static bool camsim_start_frame(struct camsim *camsim, struct sensor_view *view)
 	return streams;
 }
 
-/* A receiver that doesn't see a frame's start doesn't count the frame, and passes its lines over. */
+/* A receiver that doesn't see a frame's start doesn't count it, and passes its lines over. */
 static bool camsim_frame_arrives(struct camsim *camsim)
 {
 	if (READ_ONCE(camsim->faults.no_signal))

@@ -185,6 +185,8 @@ TEST_F(frames, without_their_end_come_late_and_bad)
 {
 	bool early = false;
 
+	if (variant->nv12)
+		return;
 	for (int i = 0; i < 50 && !early; i++) {
 		ASSERT_EQ(0, stream_next(&self->stream, &self->buffer, TIMEOUT));
 		early = now_ns() / 1000 - buffer_us(&self->buffer) < FRAME_US;
