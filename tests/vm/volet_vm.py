@@ -20,8 +20,10 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+import traceback
 
 SRC = pathlib.Path('/src')
 GUEST = pathlib.Path('/guest')
@@ -290,10 +292,8 @@ def project_image(modules, programs, extra=(), faulty=()):
     return image
 
 
-def device_tree(cameras, overlays=()):
-    """QEMU's own tree of the `virt` machine with the project's overlays merged in."""
-    dt = BUILD / 'dt'
-    dt.mkdir(parents=True, exist_ok=True)
+def device_tree(cameras, dt, overlays=()):
+    """QEMU's own tree of the `virt` machine with the project's overlays merged in, made in the directory `dt`."""
     # The dump is padded to 1 MiB, which the kernel doesn't boot with: dtc packs it.
     run([*QEMU, '-machine', f'virt,dumpdtb={dt}/dump.dtb'])
     run(['dtc', '-q', '-I', 'dtb', '-O', 'dtb', '-o', dt / 'virt.dtb', dt / 'dump.dtb'])
@@ -306,7 +306,7 @@ def device_tree(cameras, overlays=()):
              SRC / f'dts/{name}.dtso', pre])
         run(['dtc', '-@', '-I', 'dts', '-O', 'dtb', '-o', blob, pre])
         blobs.append(blob)
-    merged = dt / f'virt-{"-".join([str(cameras), *overlays])}.dtb'
+    merged = dt / f'virt-{cameras}.dtb'
     run(['fdtoverlay', '-i', dt / 'virt.dtb', '-o', merged, *blobs])
     return merged
 
@@ -334,7 +334,8 @@ class Board:
         self.lines = []
         self.changed = threading.Condition()
         self.interactive = interactive
-        command = [*QEMU, '-machine', 'virt', '-dtb', device_tree(cameras, overlays),
+        self.own = pathlib.Path(tempfile.mkdtemp(prefix='board-'))
+        command = [*QEMU, '-machine', 'virt', '-dtb', device_tree(cameras, self.own, overlays),
                    '-kernel', self.kernel(), '-initrd', initramfs(),
                    '-append', f'console=ttyAMA0 quiet panic=-1 cma=128M {append}',
                    '-serial', 'mon:stdio' if interactive else 'stdio', '-netdev', net,
@@ -344,7 +345,7 @@ class Board:
         for image in [base_image(), project, scenes()]:
             command += ['-drive', f'if=none,format=raw,readonly=on,id=d{len(command)},file={image}',
                         '-device', f'virtio-blk-pci,drive=d{len(command)}']
-        self.share, self.monitor = pathlib.Path(share), pathlib.Path('/tmp/monitor.sock')
+        self.share, self.monitor = pathlib.Path(share), self.own / 'monitor.sock'
         for i, (width, height) in enumerate(displays):
             command += ['-device', f'virtio-gpu-pci,id=display{i},xres={width},yres={height}']
         if displays:
@@ -383,7 +384,7 @@ class Board:
         the green byte of each pixel, which is what the board is quick enough to look at.
         """
         (self.share / 'dumps').mkdir(exist_ok=True)
-        ppm, part = pathlib.Path('/tmp/dump.ppm'), self.share / 'dumps' / f'{name}.part'
+        ppm, part = self.own / 'dump.ppm', self.share / 'dumps' / f'{name}.part'
         with socket.socket(socket.AF_UNIX) as monitor, contextlib.suppress(OSError):
             monitor.connect(str(self.monitor))
             answers = monitor.makefile()
@@ -444,13 +445,24 @@ class Board:
 
 
 def main(function):
-    """Run a program of this folder: Ctrl-C and `kill` end it quietly, Failed ends it with its text."""
+    """
+    Run a program of this folder: Ctrl-C and `kill` end it quietly, Failed ends it with its text. What
+    threads of it still do ends with it, and what they started with the namespaces (see `enter`).
+    """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        sys.exit(function())
+        status = function()
+    except SystemExit as left:
+        status = left.code
     except KeyboardInterrupt:
-        print('stopped', flush=True)
-        sys.exit(130)
+        print('stopped')
+        status = 130
     except Failed as failure:
-        print(f'volet: {failure}', file=sys.stderr, flush=True)
-        sys.exit(1)
+        print(f'volet: {failure}', file=sys.stderr)
+        status = 1
+    except Exception:                           # a fault of these programs: where it is
+        traceback.print_exc()
+        status = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
