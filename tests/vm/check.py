@@ -127,7 +127,7 @@ done
 """
 SELFTESTS = """/volet/start-board 2 vmalloc faults=1 || exit 1
 for test in $(tr : / </volet/selftests/kselftest-list.txt); do
-	case $test in imx219/*) [ -d /sys/module/imx219 ] || /volet/start-imx219 ;; esac
+	case $test in imx219/*) [ -d /sys/module/imx219 ] || /volet/start-imx219 || exit 1 ;; esac
 	tap "selftest-$(echo $test | tr / -)" /volet/selftests/$test
 done
 /volet/stop-board
