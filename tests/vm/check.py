@@ -125,8 +125,9 @@ for test in $tests/test-*; do
 	esac
 done
 """
-SELFTESTS = """/volet/start-board 2 || exit 1
+SELFTESTS = """/volet/start-board 2 vmalloc faults=1 || exit 1
 for test in $(tr : / </volet/selftests/kselftest-list.txt); do
+	case $test in imx219/*) [ -d /sys/module/imx219 ] || /volet/start-imx219 || exit 1 ;; esac
 	tap "selftest-$(echo $test | tr / -)" /volet/selftests/$test
 done
 /volet/stop-board
@@ -166,6 +167,7 @@ STREAMER = ['kms', 'operate', 'h264', 'nosignal', 'attack_session', 'attack_fram
             'board_crowd', 'guest', 'rtsps']
 LOG = 'dmesg >/host/results/dmesg.log\n'
 DISPLAYS = [(1920, 1080), (1280, 720)]      # as tests/e2e/kms.py knows them
+THIRD_CAMERA = 'virt-camsim-imx219'         # /volet/start-imx219 loads its driver
 AFTERWARDS = {'nosignal': '/volet/play-scenes 1	# its player ended with the camera\n'}
 # The streamer on this machine, with test cameras: its function, then attacks on it.
 NATIVE = ['native', 'local', 'udp', 'udp_hosts', 'freshness', 'slow']
@@ -204,7 +206,7 @@ def certificates(share):
                         '-out', share / f'{name}-cert.pem'], check=True, capture_output=True)
 
 
-def guest_part(tally, name, project, job, limit=3600, append='', displays=()):
+def guest_part(tally, name, project, job, limit=3600, append='', displays=(), overlays=()):
     """One board with two cameras that runs `job`, which leaves TAP in /host/results; `name` is the board's."""
     share = pathlib.Path(tempfile.mkdtemp(prefix='check-'))
     share.chmod(0o755)
@@ -220,7 +222,8 @@ def guest_part(tally, name, project, job, limit=3600, append='', displays=()):
             vm.say(line.removeprefix('volet: '))
 
     try:
-        with vm.Board(project, share, 2, on_line=relay, displays=displays, append=append) as board:
+        with vm.Board(project, share, 2, on_line=relay, displays=displays, append=append,
+                      overlays=overlays) as board:
             board.wait(limit)
     except vm.Failed as failure:
         tally.fail(name, str(failure))
@@ -235,7 +238,7 @@ def guest_part(tally, name, project, job, limit=3600, append='', displays=()):
     for part in sorted(started - {'dmesg.log'}):
         tally.fail(f'{name}: {part} did not end', (results / part).read_text(errors='replace'))
     kernel_log(tally, name, results / 'dmesg.log')
-    for report in share.glob('compliance-graph.log'):
+    for report in share.glob('compliance-0-graph.log'):
         shutil.copy(report, vm.BUILD / 'compliance.log')
 
 
@@ -316,7 +319,8 @@ def build_for_board():
     extra = [('/volet/selftests', vm.build_selftests()), ('/volet/e2e', '/src/tests/e2e'),
              ('/usr/libexec/volet-formats/volet-cam', vm.build_formats(vm.build_arm64, 'arm64-formats')),
              *[(f'/usr/libexec/volet-tests/{p.name}', p) for p in board_tests(programs)]]
-    return vm.project_image([*modules, vm.build_vicodec()], programs, extra, vm.build_faults())
+    return vm.project_image([*modules, vm.build_vicodec(), *vm.build_imx219()], programs, extra,
+                            vm.build_faults())
 
 
 def drivers_board(tally, only, project):
@@ -325,7 +329,7 @@ def drivers_board(tally, only, project):
         guest_part(tally, 'memory board', project, JOB + MEMORY, 900, MEMORY_KERNEL)
     if wanted(only, 'board-units', 'selftests', *ALONE):
         vm.say('a board for the drivers: units, kselftests, capture')
-        guest_part(tally, 'drivers\' board', project, drivers_job(only))
+        guest_part(tally, 'drivers\' board', project, drivers_job(only), overlays=[THIRD_CAMERA])
 
 
 def streamer_board(tally, only, project):

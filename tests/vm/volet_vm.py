@@ -172,6 +172,27 @@ def build_vicodec():
     return cached(f'vicodec-{key(KERNEL, source.stat().st_size)}', make) / 'vicodec.ko'
 
 
+def build_imx219():
+    """
+    Mainline's driver of another sensor, and the register helpers it wants, which Debian's kernel for
+    arm64 has neither of: as build_vicodec(). The board runs it so that camsim isn't tried by this
+    project's driver alone.
+    """
+    source = pathlib.Path('/usr/src/linux-source-6.12.tar.xz')
+    files = ['drivers/media/i2c/imx219.c', 'drivers/media/v4l2-core/v4l2-cci.c']
+
+    def make(part):
+        say('building imx219, a driver of the kernel (once)')
+        part.mkdir(parents=True)
+        run(['tar', '-C', part, '--strip-components=4', '-xJf', source,
+             *[f'linux-source-6.12/{name}' for name in files]])
+        (part / 'Kbuild').write_text('obj-m += imx219.o v4l2-cci.o\n')
+        run(['make', '-C', HEADERS, f'M={part}', 'ARCH=arm64', 'CROSS_COMPILE=aarch64-linux-gnu-',
+             'KCFLAGS=-DCONFIG_V4L2_CCI_I2C_MODULE', 'modules'], log=BUILD / 'imx219.log')
+    where = cached(f'imx219-{key(KERNEL, source.stat().st_size)}', make)
+    return [where / 'imx219.ko', where / 'v4l2-cci.ko']
+
+
 def meson(name, *options, targets=()):
     """
     Build the tree in build/NAME and return that directory; only what changed is rebuilt, and
@@ -271,22 +292,22 @@ def project_image(modules, programs, extra=(), faulty=()):
     return image
 
 
-def device_tree(cameras, dt):
-    """QEMU's own tree of the `virt` machine with the project's overlay merged in, made in the directory `dt`."""
+def device_tree(cameras, dt, overlays=()):
+    """QEMU's own tree of the `virt` machine with the project's overlays merged in, made in the directory `dt`."""
     # The dump is padded to 1 MiB, which the kernel doesn't boot with: dtc packs it.
     run([*QEMU, '-machine', f'virt,dumpdtb={dt}/dump.dtb'])
     run(['dtc', '-q', '-I', 'dtb', '-O', 'dtb', '-o', dt / 'virt.dtb', dt / 'dump.dtb'])
-    names = ['virt-camsim'] + [f'virt-camsim{i}' for i in range(2, cameras + 1)]
-    overlays = []
+    names = ['virt-camsim'] + [f'virt-camsim{i}' for i in range(2, cameras + 1)] + list(overlays)
+    blobs = []
     for name in names:
         pre, blob = dt / f'{name}.dts', dt / f'{name}.dtbo'
         run(['cpp', '-nostdinc', '-undef', '-x', 'assembler-with-cpp', '-P',
              '-I', re.sub('-arm64$', '-common', HEADERS) + '/include',
              SRC / f'dts/{name}.dtso', pre])
         run(['dtc', '-@', '-I', 'dts', '-O', 'dtb', '-o', blob, pre])
-        overlays.append(blob)
+        blobs.append(blob)
     merged = dt / f'virt-{cameras}.dtb'
-    run(['fdtoverlay', '-i', dt / 'virt.dtb', '-o', merged, *overlays])
+    run(['fdtoverlay', '-i', dt / 'virt.dtb', '-o', merged, *blobs])
     return merged
 
 
@@ -302,11 +323,11 @@ class Board:
     `on_line` gets each line of its console. `forward` is [(host port, guest port)], bound to
     127.0.0.1 on the host; the guest itself can reach nothing. `displays` are sizes of virtual
     displays; what they show is in DIRECTORY/dumps once the guest has asked for it (see `dump`).
-    `append` is more of the kernel's command line.
+    `append` is more of the kernel's command line, `overlays` more of dts/ than the cameras.
     """
 
     def __init__(self, project, share, cameras=1, forward=(), on_line=None, interactive=False,
-                 displays=(), append=''):
+                 displays=(), append='', overlays=()):
         net = 'user,id=n0,restrict=on' + ''.join(
             f',hostfwd=tcp:127.0.0.1:{host}-:{guest}' for host, guest in forward)
         self.on_line = on_line
@@ -314,7 +335,7 @@ class Board:
         self.changed = threading.Condition()
         self.interactive = interactive
         self.own = pathlib.Path(tempfile.mkdtemp(prefix='board-'))
-        command = [*QEMU, '-machine', 'virt', '-dtb', device_tree(cameras, self.own),
+        command = [*QEMU, '-machine', 'virt', '-dtb', device_tree(cameras, self.own, overlays),
                    '-kernel', self.kernel(), '-initrd', initramfs(),
                    '-append', f'console=ttyAMA0 quiet panic=-1 cma=128M {append}',
                    '-serial', 'mon:stdio' if interactive else 'stdio', '-netdev', net,
