@@ -20,7 +20,7 @@ sys.path.append(str(SRC / 'tests/vm'))
 import volet_vm as vm                                                           # noqa: E402
 
 # Where a kernel's module directory says what is in which file and needs which.
-MODULES = ['virtio_blk', 'crc32c_generic', 'ext4']
+MODULES = ['virtio_blk', 'crc32c_generic', 'ext4', '9pnet_virtio', '9p']
 INIT = '''#!/bin/busybox sh
 /bin/busybox --install -s /bin
 export PATH=/bin
@@ -88,7 +88,7 @@ class Machine:
                    '-device', 'virtio-net-pci,netdev=n0,romfile=', '-device', 'virtio-rng-pci',
                    '-drive', disk + ('' if configure else ',snapshot=on'), '-device', 'virtio-blk-pci,drive=disk',
                    '-fsdev', f'local,id=f0,path={share},security_model=none',
-                   '-device', f'virtio-9p-pci,fsdev=f0,mount_tag={"debs" if configure else "host"}',
+                   '-device', 'virtio-9p-pci,fsdev=f0,mount_tag=host',
                    '-device', 'virtio-serial-pci', '-chardev', f'socket,id=agent,path={self.socket},server=on,wait=off',
                    '-device', 'virtserialport,chardev=agent,name=org.qemu.guest_agent.0']
         self.qemu = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL)
@@ -182,12 +182,10 @@ def configured(board):
         return
     vm.say('configuring the arm64 machine on the board (once, some minutes)')
     initramfs(board)
-    with Machine(board, board / 'debs', configure=True) as machine:
+    with Machine(board, '/tmp', configure=True) as machine:
         machine.wait(3000)
         if 'configure-board: done' not in machine.log():
-            (board / 'disk.ext4').unlink()
             machine.fail(f'the packages could not be configured: remove {board} and try again')
         shutil.copy(machine.console, board / 'configure.log')
-    shutil.rmtree(board / 'debs')
     shutil.rmtree(board / 'lib')
     (board / 'configured').touch()
