@@ -91,7 +91,8 @@ class Machine:
                    '-device', 'virtio-9p-pci,fsdev=f0,mount_tag=host',
                    '-device', 'virtio-serial-pci', '-chardev', f'socket,id=agent,path={self.socket},server=on,wait=off',
                    '-device', 'virtserialport,chardev=agent,name=org.qemu.guest_agent.0']
-        self.qemu = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL)
+        self.qemu = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL,
+                                     env=os.environ | {'TMPDIR': '/tmp'})      # what a run writes
         self.wire = None
 
     def log(self):
