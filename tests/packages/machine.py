@@ -83,7 +83,7 @@ class Machine:
         append += ' init=/configure-board' if configure else ' systemd.mask=apt-daily.timer ' \
             'systemd.mask=apt-daily-upgrade.timer systemd.mask=dpkg-db-backup.timer'
         command = [*vm.QEMU, '-machine', 'virt', '-dtb', vm.device_tree(cameras), '-kernel', kernel,
-                   '-initrd', board / 'initramfs.gz', '-append', f'console=ttyAMA0 panic=-1 cma=64M rw {append}',
+                   '-initrd', board / 'initramfs.gz', '-append', f'console=ttyAMA0 quiet panic=-1 cma=64M rw {append}',
                    '-serial', f'file:{self.console}', '-netdev', net,
                    '-device', 'virtio-net-pci,netdev=n0,romfile=', '-device', 'virtio-rng-pci',
                    '-drive', disk + ('' if configure else ',snapshot=on'), '-device', 'virtio-blk-pci,drive=disk',
@@ -91,8 +91,10 @@ class Machine:
                    '-device', 'virtio-9p-pci,fsdev=f0,mount_tag=host',
                    '-device', 'virtio-serial-pci', '-chardev', f'socket,id=agent,path={self.socket},server=on,wait=off',
                    '-device', 'virtserialport,chardev=agent,name=org.qemu.guest_agent.0']
+        written = pathlib.Path('/tmp/written')          # QEMU takes /var/tmp for /tmp itself
+        written.mkdir(exist_ok=True)
         self.qemu = subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL,
-                                     env=os.environ | {'TMPDIR': '/tmp'})      # what a run writes
+                                     env=os.environ | {'TMPDIR': str(written)})
         self.wire = None
 
     def log(self):
@@ -118,7 +120,7 @@ class Machine:
             self.fail(f'{name}: {answer.get("error", "the agent has gone")}')
         return answer['return']
 
-    def connect(self, limit=300):
+    def connect(self, limit=900):
         """Until the agent answers, which systemd starts when the board is nearly up."""
         end = time.monotonic() + limit
         while time.monotonic() < end and self.qemu.poll() is None:

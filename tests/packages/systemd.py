@@ -12,6 +12,7 @@ import json
 import pathlib
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -25,12 +26,22 @@ import volet_vm as vm                                                           
 
 SHARE = pathlib.Path('/tmp/systemd-share')
 TAGREAD = SRC / 'build/native/tests/tools/tagread'
-RTSP, RTSPS = 18554, 18322
 PASSWORDS = {'alice': 'the-word-of-alice', 'bob': 'the-word-of-bob'}
 PACKAGES = 'volet-daemon volet-sessions volet-tools'
 UNITS = 'voletd.service volet-spawn.service'
 SMALL = '320x240'
 board = None
+
+
+def free_ports(count):
+    probes = [socket.create_server(('127.0.0.1', 0)) for _ in range(count)]
+    ports = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+RTSP, RTSPS = free_ports(2)
 
 
 def ha1(viewer):
