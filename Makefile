@@ -11,7 +11,7 @@ CAMERAS ?= 1
 RTSP_PORT ?= 8554
 DURATION ?= 0
 
-.PHONY: help run check soak vm roots build deb series check-packages size clean
+.PHONY: help run check soak vm roots build deb deb-arm64 series check-packages size clean
 
 help:
 	@echo 'make run       boot the virtual camera board and stream: prints an rtsp:// address'
@@ -27,8 +27,10 @@ help:
 	@echo '               also modules_install and modules_clean; CAMSIM=y with the virtual board'
 	@echo 'make size      how much of an image the module, the programs and their libraries are'
 	@echo 'make deb       Debian packages of all of it, into build/deb'
-	@echo 'make check-packages  installs and runs those in a fresh Debian 13, and runs what Buildroot'
-	@echo '               and Yocto would; some minutes, and Debian'"'"'s package servers'
+	@echo 'make deb-arm64 the same for arm64, into build/deb-arm64; its root is made first (as root)'
+	@echo 'make check-packages  installs and runs those in a fresh Debian 13, and on the virtual board'
+	@echo '               under systemd; runs what Buildroot and Yocto would. As root, with Debian'"'"'s'
+	@echo '               package servers; an hour, the first time'
 	@echo 'make series    the sensor driver and its binding as patches for the kernel, in build/series'
 	@echo 'make clean     remove build/'
 	@echo
@@ -52,15 +54,19 @@ vm: roots
 build: roots
 	@$(enter)/run.py --build-only
 
-check-packages: deb
+check-packages: deb deb-arm64
 	@tests/packages/product-root >/dev/null
-	@$(enter)/packages.py
+	@eval "$$(tests/packages/board-roots --paths)"; $(enter)/packages.py "/cache/$${board##*/}"
 
 size: roots
 	@$(enter)/size.py
 
 deb: roots
 	@$(vm)/enter packaging/build-deb
+
+deb-arm64: roots
+	@tests/packages/board-roots
+	@tests/packages/enter-cross packaging/build-deb arm64
 
 series: roots
 	@packaging/upstream/make-series

@@ -204,6 +204,7 @@ def test_removed():
                       '-o', '-path', '/dev', '-o', '-path', '/run', ')', '-prune', '-o', '-print')).splitlines()
     left = [path for path in now if re.search('volet|gc2053|camsim', path)]
     assert not left, left
+    assert not re.search('^volet', must(inside('getent', 'passwd')) + must(inside('getent', 'group')), re.M)
 
 
 if __name__ == '__main__':

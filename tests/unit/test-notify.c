@@ -56,7 +56,8 @@ static void without(void)
 	notify_init();
 	notify_say("READY=1");
 	g_assert_cmpuint(notify_watchdog_us(), ==, 0);
-	g_assert_cmpint(notify_listener(), ==, -1);
+	g_assert_cmpint(notify_listener(false), ==, -1);
+	g_assert_cmpint(notify_listener(true), ==, -1);
 }
 
 static void by_path(void)
@@ -95,23 +96,27 @@ static void abstract(void)
 	g_assert_cmpuint(notify_watchdog_us(), ==, 0);
 }
 
-/* A socket on descriptor 3, where a manager puts it. */
-static void place_listener(long pid, long count)
+/* Sockets from descriptor 3 on, where a manager puts them, and their names. */
+static void place_listeners(long pid, int count, const char *names)
 {
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	int fd = socket(AF_INET, SOCK_STREAM, 0), i;
 
 	g_assert_no_errno(listen(fd, 1));
-	if (fd != 3)
-		g_assert_no_errno(dup2(fd, 3));
+	for (i = 3; i < 3 + count; i++)
+		if (fd != i)
+			g_assert_no_errno(dup2(fd, i));
 	set_number("LISTEN_PID", pid);
 	set_number("LISTEN_FDS", count);
+	if (names)
+		g_setenv("LISTEN_FDNAMES", names, TRUE);
 	notify_init();
 }
 
 static void listener(void)
 {
-	place_listener(getpid(), 1);
-	g_assert_cmpint(notify_listener(), ==, 3);
+	place_listeners(getpid(), 1, NULL);
+	g_assert_cmpint(notify_listener(false), ==, 3);
+	g_assert_cmpint(notify_listener(true), ==, -1);
 	g_assert_cmpint(fcntl(3, F_GETFD) & FD_CLOEXEC, !=, 0);
 	g_assert_cmpint(fcntl(3, F_GETFL) & O_NONBLOCK, !=, 0);
 	g_assert_null(g_getenv("LISTEN_FDS"));
@@ -119,14 +124,28 @@ static void listener(void)
 
 static void listener_of_another(void)
 {
-	place_listener(getpid() + 1, 1);
-	g_assert_cmpint(notify_listener(), ==, -1);
+	place_listeners(getpid() + 1, 1, NULL);
+	g_assert_cmpint(notify_listener(false), ==, -1);
 }
 
-static void listeners(void)
+static void listener_names(void)
 {
-	place_listener(getpid(), 2);
-	g_assert_cmpint(notify_listener(), ==, -2);
+	static const struct {
+		const char *names;
+		int count, rtsp, rtsps;
+	} cases[] = {
+		{ "rtsps:rtsp", 2, 4, 3 }, { "rtsp:rtsps", 2, 3, 4 }, { "rtsps", 1, -1, 3 },
+		{ "voletd.socket", 1, 3, -1 }, { "rtsps2", 1, 3, -1 }, { "", 1, 3, -1 },
+		{ "rtsps:rtsps", 2, -1, -2 }, { "a:b", 2, -2, -1 }, { NULL, 2, -2, -1 },
+		{ "rtsps", 2, 4, 3 },
+	};
+	unsigned int i;
+
+	for (i = 0; i < G_N_ELEMENTS(cases); i++) {
+		place_listeners(getpid(), cases[i].count, cases[i].names);
+		g_assert_cmpint(notify_listener(false), ==, cases[i].rtsp);
+		g_assert_cmpint(notify_listener(true), ==, cases[i].rtsps);
+	}
 }
 
 static void bad_names(void)
@@ -155,7 +174,7 @@ int main(int argc, char **argv)
 	g_test_add_data_func("/notify/abstract", abstract, run);
 	g_test_add_data_func("/notify/listener", listener, run);
 	g_test_add_data_func("/notify/listener-of-another", listener_of_another, run);
-	g_test_add_data_func("/notify/listeners", listeners, run);
+	g_test_add_data_func("/notify/listener-names", listener_names, run);
 	g_test_add_data_func("/notify/bad-names", bad_names, run);
 	return g_test_run();
 }

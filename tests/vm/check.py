@@ -279,6 +279,7 @@ def kernel_side(tally, only):
         vm.say('static checks of the kernel side')
         tally.program('static', ['/src/tests/static/kernel-style'])
         tally.program('service units', ['/src/tests/static/service-units'])
+        tally.program('roots', ['/src/tests/static/root-versions'])
         tally.program('device trees', ['/src/tests/static/device-trees'])
         tally.program('kernel configuration', ['/src/tests/static/kernel-config'])
         tally.program('recipes', [sys.executable, '-B', '/src/tests/packages/recipes.py', 'fast'])

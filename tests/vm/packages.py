@@ -13,6 +13,8 @@ def main():
     vm.meson('native')
     vm.say('Debian packages: contents, installed, run, removed')
     tally.program('debian', [sys.executable, '-B', '/src/tests/packages/debian.py'])
+    vm.say('Debian packages of arm64 on the virtual board, under systemd')
+    tally.program('systemd', [sys.executable, '-B', '/src/tests/packages/systemd.py', *sys.argv[1:]], timeout=7200)
     vm.say('Buildroot, Yocto, the kernel patch')
     tally.program('recipes', [sys.executable, '-B', '/src/tests/packages/recipes.py'])
     return tally.last_line()

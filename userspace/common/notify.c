@@ -3,6 +3,7 @@
 #include "notify.h"
 
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 static int manager = -1;
 static uint64_t watchdog_us;
 static int listeners;
+static char *names;	/* of the listeners, with colons between; NULL: nothing was said */
 
 static int connect_manager(const char *path)
 {
@@ -57,6 +59,8 @@ void notify_init(void)
 	watchdog_us = manager >= 0 ? number_for_us("WATCHDOG_USEC", "WATCHDOG_PID") : 0;
 	/* Without LISTEN_PID they are somebody else's. */
 	listeners = getenv("LISTEN_PID") ? (int)number_for_us("LISTEN_FDS", "LISTEN_PID") : 0;
+	free(names);
+	names = listeners && getenv("LISTEN_FDNAMES") ? strdup(getenv("LISTEN_FDNAMES")) : NULL;
 	for (i = 0; i < sizeof(used) / sizeof(used[0]); i++)
 		unsetenv(used[i]);
 }
@@ -72,14 +76,27 @@ uint64_t notify_watchdog_us(void)
 	return watchdog_us;
 }
 
-int notify_listener(void)
+/* Is the first name of a list this one? */
+static bool is_called(const char *list, const char *name)
 {
-	if (listeners < 1)
+	size_t len = strlen(name);
+
+	return list && !strncmp(list, name, len) && (list[len] == ':' || list[len] == '\0');
+}
+
+int notify_listener(bool rtsps)
+{
+	const char *rest = names;
+	int fd = -1, i;
+
+	for (i = 0; i < listeners; i++) {
+		if (is_called(rest, "rtsps") == rtsps)
+			fd = fd == -1 ? FIRST_FD + i : -2;
+		rest = rest ? strchr(rest, ':') : NULL;
+		rest = rest ? rest + 1 : NULL;
+	}
+	if (fd >= 0 && (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0 ||
+			fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0))
 		return -1;
-	if (listeners > 1)
-		return -2;
-	if (fcntl(FIRST_FD, F_SETFD, FD_CLOEXEC) < 0 ||
-	    fcntl(FIRST_FD, F_SETFL, fcntl(FIRST_FD, F_GETFL) | O_NONBLOCK) < 0)
-		return -1;
-	return FIRST_FD;
+	return fd;
 }

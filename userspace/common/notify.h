@@ -6,6 +6,7 @@
 #ifndef VOLET_NOTIFY_H
 #define VOLET_NOTIFY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Opens the way to the manager, before a sandbox. What the environment said of it is removed. */
@@ -17,7 +18,10 @@ void notify_say(const char *state);
 /* How often the manager wants to hear WATCHDOG=1, in microseconds; 0: it doesn't. */
 uint64_t notify_watchdog_us(void);
 
-/* The listening socket that the manager opened for this process, or -1; -2: more than one. */
-int notify_listener(void);
+/*
+ * The listening socket that the manager opened for this process, or -1; -2: more than one. One that it
+ * calls "rtsps" (FileDescriptorName=) is for RTSPS, one of any other name, or of none, for RTSP.
+ */
+int notify_listener(bool rtsps);
 
 #endif

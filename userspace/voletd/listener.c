@@ -146,6 +146,8 @@ static socklen_t listen_address(const struct volet_config *config, unsigned int 
 /* The one the service manager opened: its unit says where, the configuration doesn't. */
 static bool take_listener(struct listener *listener, int fd, GError **error)
 {
+	const char *key = listener->tls ? "rtsps-port" : "rtsp-port";
+	const char *unit = listener->tls ? "voletd-rtsps.socket" : "voletd.socket";
 	struct sockaddr_storage address = { 0 };
 	socklen_t size = sizeof(address);
 	int listens = 0;
@@ -158,12 +160,19 @@ static bool take_listener(struct listener *listener, int fd, GError **error)
 	    (address.ss_family != AF_INET && address.ss_family != AF_INET6)) {
 		g_set_error(error, VOLET_CONFIG_ERROR, 0,
 			    "the service manager gave no listening TCP socket, or more than one;"
-			    " write one ListenStream=ADDRESS:PORT into voletd.socket");
+			    " write one ListenStream=ADDRESS:PORT into %s", unit);
 		return false;
 	}
 	name_peer(name, &address);
-	say("listening on %s, which the service manager opened; rtsp-address and rtsp-port don't count",
-	    name);
+	/* An owner who wants no plain RTSP must not get it from a unit's default. */
+	if (!listener->port) {
+		g_set_error(error, VOLET_CONFIG_ERROR, 0,
+			    "[volet] %s is 0, but %s opened %s: set %s, or run `systemctl mask --now %s`",
+			    key, unit, name, key, unit);
+		return false;
+	}
+	say("listening on %s%s, which the service manager opened; rtsp-address and %s don't count",
+	    name, listener->tls ? ", with TLS" : "", key);
 	listener->fd = fd;
 	listener->watch = g_unix_fd_add(fd, G_IO_IN, on_connection, listener);
 	return true;
@@ -182,6 +191,8 @@ static bool make_listener(struct listener *listener, GError **error)
 	if (fd < 0 || bind(fd, (struct sockaddr *)&address, size) < 0 || listen(fd, BACKLOG) < 0) {
 		const char *instead = errno == EADDRINUSE ? "another port, or stop what uses it" :
 				      errno == EACCES ? "a port from 1024 on" :
+				      /* systemd's units have no network of their own. */
+				      errno == EAFNOSUPPORT ? "voletd-rtsps.socket to open it" :
 				      "an rtsp-address of this machine";
 
 		g_set_error(error, VOLET_CONFIG_ERROR, 0,
@@ -206,16 +217,20 @@ void listener_init(struct daemon *daemon)
 
 bool listener_open(struct daemon *daemon, GError **error)
 {
-	struct listener *rtsp = &daemon->listeners[LISTENER_RTSP];
-	struct listener *rtsps = &daemon->listeners[LISTENER_RTSPS];
-	int fd = notify_listener();
+	unsigned int i;
 
-	rtsp->port = daemon->config->rtsp_port;
-	rtsps->port = daemon->config->rtsps_port;
-	rtsps->tls = true;
-	if (fd != -1 ? !take_listener(rtsp, fd, error) : rtsp->port && !make_listener(rtsp, error))
-		return false;
-	return !rtsps->port || make_listener(rtsps, error);
+	daemon->listeners[LISTENER_RTSP].port = daemon->config->rtsp_port;
+	daemon->listeners[LISTENER_RTSPS].port = daemon->config->rtsps_port;
+	daemon->listeners[LISTENER_RTSPS].tls = true;
+	for (i = 0; i < LISTENERS; i++) {
+		struct listener *listener = &daemon->listeners[i];
+		int fd = notify_listener(listener->tls);
+
+		if (fd != -1 ? !take_listener(listener, fd, error) :
+			       listener->port && !make_listener(listener, error))
+			return false;
+	}
+	return true;
 }
 
 void listener_close(struct daemon *daemon)

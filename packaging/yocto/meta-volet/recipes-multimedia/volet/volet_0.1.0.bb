@@ -33,4 +33,4 @@ USERADD_PARAM:${PN} = "--uid 69800 --gid volet --no-create-home --home-dir /none
                        --uid 69802 --gid volet-sign --no-create-home --home-dir /nonexistent --shell /sbin/nologin volet-sign"
 
 SYSTEMD_SERVICE:${PN} = "voletd.service voletd.socket volet-spawn.service"
-FILES:${PN} += "${nonarch_libdir}/sysusers.d ${nonarch_libdir}/tmpfiles.d ${nonarch_libdir}/udev"
+FILES:${PN} += "${systemd_system_unitdir} ${nonarch_libdir}/sysusers.d ${nonarch_libdir}/tmpfiles.d ${nonarch_libdir}/udev"
