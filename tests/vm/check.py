@@ -117,19 +117,22 @@ tap() {
 UNITS = """tests=/usr/libexec/volet-tests
 for test in $tests/test-*; do
 	case $test in
-	# Natively only: real players (the end-to-end tests have them), requests in many orders, a hundred
-	# sessions at once, arithmetic, encoders that are made up.
-	*/test-players | */test-rtsps | */test-describe | */test-end | */test-exposure | */test-m2m) ;;
+	# Natively only: sessions of RTSP, TLS and voletctl and real players (the end-to-end tests have all of
+	# them on the board), a hundred sessions at once, arithmetic, encoders that are made up.
+	*/test-rtsp* | */test-describe | */test-tls | */test-control | */test-players) ;;
+	*/test-end | */test-exposure | */test-m2m) ;;
 	*/test-spawn) tap unit-test-spawn $test --tap /usr/libexec/volet/volet-spawn $tests/spawn-stub ;;
 	*) tap "unit-$(basename $test)" $test --tap ;;
 	esac
 done
 """
-SELFTESTS = """/volet/start-board 2 vmalloc faults=1 || exit 1
+SELFTESTS = """export EACH=6	# of the seeded bugs; `make mutants` has them all
+/volet/start-board 2 vmalloc faults=1 || exit 1
 for test in $(tr : / </volet/selftests/kselftest-list.txt); do
 	case $test in imx219/*) [ -d /sys/module/imx219 ] || /volet/start-imx219 || exit 1 ;; esac
 	tap "selftest-$(echo $test | tr / -)" /volet/selftests/$test
 done
+unset EACH
 /volet/stop-board
 """
 # A kernel that fills freed memory with a pattern, fences it in and looks after both: what of the
@@ -165,6 +168,9 @@ STREET = """/volet/start-board 2 || exit 1
 """
 STREAMER = ['kms', 'operate', 'h264', 'nosignal', 'attack_session', 'attack_frames', 'attack_residue', 'attack_secrets',
             'board_crowd', 'guest', 'rtsps']
+# Two boards share them so that they take as long.
+FIRST = ['board-units', 'selftests', *ALONE, 'guest', 'rtsps']
+SECOND = [part for part in STREAMER if part not in FIRST]
 LOG = 'dmesg >/host/results/dmesg.log\n'
 DISPLAYS = [(1920, 1080), (1280, 720)]      # as tests/e2e/kms.py knows them
 THIRD_CAMERA = 'virt-camsim-imx219'         # /volet/start-imx219 loads its driver
@@ -181,16 +187,14 @@ def program_of(part, only):
     return f'tap {part.replace("_", "-")} python3 /volet/e2e/{part}.py {names}\n' + AFTERWARDS.get(part, '')
 
 
-def drivers_job(only):
-    """What the board of the drivers runs: all, or the parts of `only` ({part: names of its tests, or none})."""
-    job = JOB + (UNITS if wanted(only, 'board-units') else '') + (SELFTESTS if wanted(only, 'selftests') else '')
-    job += ''.join(program_of(part, only) for part in ALONE if wanted(only, part))
-    return job + LOG
-
-
-def streamer_job(only):
-    """What the board of the streamer runs."""
-    return JOB + STREET + ''.join(program_of(part, only) for part in STREAMER if wanted(only, part)) + LOG
+def board_job(parts, only):
+    """What a board of these parts runs: all, or those of `only` ({part: names of its tests, or none})."""
+    parts = [part for part in parts if wanted(only, part)]
+    programs = {part: program_of(part, only) for part in parts if part in ALONE + STREAMER}
+    return JOB + (UNITS if 'board-units' in parts else '') + (SELFTESTS if 'selftests' in parts else '') + \
+        ''.join(text for part, text in programs.items() if part in ALONE) + \
+        (STREET if any(part in STREAMER for part in parts) else '') + \
+        ''.join(text for part, text in programs.items() if part in STREAMER) + LOG
 
 
 def wanted(only, *parts):
@@ -324,19 +328,19 @@ def build_for_board():
                             vm.build_faults())
 
 
-def drivers_board(tally, only, project):
+def first_board(tally, only, project):
     if wanted(only, 'memory'):
         vm.say('a board whose kernel checks its memory: files that outlive drivers')
         guest_part(tally, 'memory board', project, JOB + MEMORY, 900, MEMORY_KERNEL)
-    if wanted(only, 'board-units', 'selftests', *ALONE):
-        vm.say('a board for the drivers: units, kselftests, capture')
-        guest_part(tally, 'drivers\' board', project, drivers_job(only), overlays=[THIRD_CAMERA])
+    if wanted(only, *FIRST):
+        vm.say('the first board: units, kselftests, capture, the streamer\'s function')
+        guest_part(tally, 'first board', project, board_job(FIRST, only), overlays=[THIRD_CAMERA])
 
 
-def streamer_board(tally, only, project):
-    if wanted(only, *STREAMER):
-        vm.say('a board for the streamer: two cameras, two displays, attacks')
-        guest_part(tally, 'streamer\'s board', project, streamer_job(only), displays=DISPLAYS)
+def second_board(tally, only, project):
+    if wanted(only, *SECOND):
+        vm.say('the second board: two displays, operation, attacks')
+        guest_part(tally, 'second board', project, board_job(SECOND, only), displays=DISPLAYS)
 
 
 def finish(lanes):
@@ -362,8 +366,8 @@ def main():
     if wanted(only, 'stream'):                  # its rate is the claim: nothing else runs
         vm.say('the board, played to clients outside it')
         tally.program('stream', [sys.executable, '-B', '/src/tests/e2e/host.py', project])
-    finish([pool.submit(here, tally, only), pool.submit(drivers_board, tally, only, project),
-            pool.submit(streamer_board, tally, only, project)])
+    finish([pool.submit(here, tally, only), pool.submit(first_board, tally, only, project),
+            pool.submit(second_board, tally, only, project)])
     vm.say('done')
     return tally.last_line()
 
