@@ -133,7 +133,9 @@ class Uml:
         self.compiler = Compiler(kunit.WORK, 'gc2053_kunit', self.path / 'build')
         self.results = Results('kunit', fingerprint('tests/kunit/*', 'tests/selftests/camsim/vendor-lists.h',
                                                     extra=self.path.name))
+        start = time.monotonic()
         self.right = self.passed(kunit.boot(self.path, module))
+        self.limit = 30 + 10 * (time.monotonic() - start)
         if self.wrong(kunit.boot(self.path, module)):
             raise vm.Failed('the KUnit tests fail with the right driver: make check ONLY=kunit')
 
@@ -157,7 +159,7 @@ class Uml:
         if self.compiler.same(path):
             return SAME
         try:
-            found = self.wrong(kunit.boot(self.path, self.compiler.module(work), work))
+            found = self.wrong(kunit.boot(self.path, self.compiler.module(work), work, self.limit))
         except subprocess.TimeoutExpired:
             found = 'the kernel hangs'
         return f'KUnit: {found}' if found else SURVIVED
