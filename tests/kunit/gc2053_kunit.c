@@ -474,6 +474,7 @@ static void endpoint_is_checked(struct kunit *test)
 
 #include "vendors.h"
 #include "probe.h"
+#include "receiver.h"
 #include "cci.h"
 
 static struct kunit_case gc2053_cases[] = {
@@ -492,6 +493,10 @@ static struct kunit_case gc2053_cases[] = {
 	KUNIT_CASE(cci_is_the_kernels),
 	KUNIT_CASE(cci_errors_are_kept),
 	KUNIT_CASE(power_follows_runtime_pm),
+	KUNIT_CASE(an_open_node_outlives_remove),
+	KUNIT_CASE(an_orphan_waits_for_the_framework),
+	KUNIT_CASE(a_refused_sensor_is_disconnected),
+	KUNIT_CASE(s_stream_streams),
 	{}
 };
 

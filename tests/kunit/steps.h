@@ -8,6 +8,7 @@
 #define VOLET_KUNIT_STEPS_H
 
 #include <linux/clk.h>
+#include <linux/delay.h>
 #include <linux/device.h>
 #include <linux/gpio/consumer.h>
 #include <linux/regulator/consumer.h>
@@ -25,6 +26,8 @@ static struct {
 	unsigned int num;	/* steps until now */
 	unsigned int fail_at;	/* 0 for none */
 	const char *failed;
+	void (*on_refusal)(struct v4l2_subdev *sd);	/* where registration fails */
+	unsigned int slept_us;	/* at least */
 	/* Got and not given back */
 	int states, devices, supplies, clocks, endpoints, handlers, subdevs;
 } steps;
@@ -110,7 +113,17 @@ static bool step_fails(const char *name)
 	steps.subdevs -= !!(sd)->active_state;					\
 	v4l2_subdev_cleanup(sd);						\
 })
-#define __v4l2_async_register_subdev_sensor(sd, module)				\
-	STEP(__v4l2_async_register_subdev_sensor(sd, module), STEP_ERROR)
+#define __v4l2_async_register_subdev_sensor(sd, module)	({			\
+	bool __refused = step_fails("v4l2_async_register_subdev_sensor");	\
+										\
+	if (__refused && steps.on_refusal)					\
+		steps.on_refusal(sd);						\
+	__refused ? STEP_ERROR : __v4l2_async_register_subdev_sensor(sd, module);	\
+})
+
+#define fsleep(us)	({					\
+	steps.slept_us += (us);					\
+	fsleep(us);						\
+})
 
 #endif
