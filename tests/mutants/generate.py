@@ -259,7 +259,8 @@ def test():
              if sum(k == kind and text in t for k, t in got) != 1]
     wrong += [f'{len(got)} mutants of the example, not {len(EXPECTED)}'] * (len(got) != len(EXPECTED))
     print('TAP version 13\n1..2')
-    print('\n'.join(f'# {line}' for line in wrong))
+    for line in wrong:
+        print(f'# {line}')
     print(f'{"not ok" if wrong else "ok"} 1 - each rule makes what it says of an example')
     texts = {file: (DRIVER / file).read_text() for file in FILES}
     results = [(m.file, m.apply(texts[m.file])) for m in mutants()]

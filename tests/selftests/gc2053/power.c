@@ -138,6 +138,21 @@ TEST_F(sensor, unbind_while_powered_powers_off)
 	EXPECT_EQ(0, board_errors(CAMERA, NULL));
 }
 
+/* The driver core wakes a device to remove it, and lets it sleep again before: it is off then. */
+TEST_F(sensor, unbind_while_suspended_leaves_it_off)
+{
+	struct trace trace;
+
+	ASSERT_EQ(0, board_sensor_write(CAMERA, "power/autosuspend_delay_ms", "0"));
+	ASSERT_EQ(0, trace_clear(CAMERA));
+	ASSERT_EQ(0, board_sensor_unbind(CAMERA));
+	ASSERT_EQ(0, trace_get(CAMERA, &trace));
+	EXPECT_EQ(2 * NUM_PINS, trace.num);
+	EXPECT_EQ(trace.num, trace_find_pin(&trace, "iovdd", false, 0) + 1);
+	trace_free(&trace);
+	EXPECT_FALSE(board_log_has(self->log, "unbalanced"));
+}
+
 TEST_F(sensor, wrong_id_is_refused)
 {
 	struct trace trace;
