@@ -6,6 +6,7 @@
 #include <linux/debugfs.h>
 #include <linux/fs.h>
 #include <linux/seq_file.h>
+#include <linux/string_choices.h>
 #include <linux/vmalloc.h>
 
 #include "priv.h"
@@ -105,7 +106,7 @@ static void camsim_trace_show_entry(struct seq_file *s, const struct sensor_mode
 	else if (e->val > 1)
 		seq_printf(s, "%s\n", e->what);
 	else
-		seq_printf(s, "%s %s\n", e->what, e->val ? "on" : "off");
+		seq_printf(s, "%s %s\n", e->what, str_on_off(e->val));
 }
 
 static int camsim_trace_show(struct seq_file *s, void *unused)

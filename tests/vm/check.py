@@ -287,6 +287,7 @@ def kernel_side(tally, only):
         tally.program('device trees', ['/src/tests/static/device-trees'])
         tally.program('kernel configuration', ['/src/tests/static/kernel-config'])
         tally.program('recipes', [sys.executable, '-B', '/src/tests/packages/recipes.py', 'fast'])
+        tally.program('mutants', [sys.executable, '-B', '/src/tests/mutants/generate.py', 'test'])
     if wanted(only, 'kunit'):
         vm.say('the driver in a kernel of its own (UML): KUnit, and as patches for the kernel')
         tally.program('kunit', ['/src/tests/kunit/run'], timeout=3600)

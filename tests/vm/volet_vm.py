@@ -262,17 +262,18 @@ def depmod(tree, modules):
     shutil.rmtree(lib)
 
 
-def project_image(modules, programs, extra=(), faulty=()):
+def project_image(modules, programs, extra=(), faulty=(), name='project'):
     """
-    What was built, as the second image. `programs` is a meson build directory, which is
-    installed; of those in `faulty` the programs go to /usr/libexec/volet-NAME. `extra` are (path
-    in the guest, file or directory) pairs.
+    What was built, as the second image, build/NAME.squashfs. `programs` is a meson build directory,
+    which is installed, or None; of those in `faulty` the programs go to /usr/libexec/volet-NAME.
+    `extra` are (path in the guest, file or directory) pairs.
     """
     tree = pathlib.Path('/tmp/project')
     shutil.rmtree(tree, ignore_errors=True)
     tree.mkdir()
     depmod(tree, modules)
-    run(['meson', 'install', '-C', programs, '--no-rebuild', '--quiet', '--destdir', tree])
+    if programs:
+        run(['meson', 'install', '-C', programs, '--no-rebuild', '--quiet', '--destdir', tree])
     for out in faulty:
         where = tree / f'usr/libexec/volet-{out.name}'
         where.mkdir()
@@ -283,7 +284,7 @@ def project_image(modules, programs, extra=(), faulty=()):
         dest = tree / where.lstrip('/')
         dest.parent.mkdir(parents=True, exist_ok=True)
         (shutil.copytree if pathlib.Path(what).is_dir() else shutil.copy)(what, dest)
-    image = BUILD / 'project.squashfs'
+    image = BUILD / f'{name}.squashfs'
     part = image.with_suffix('.part')           # a board that runs keeps the image it booted
     run(['mksquashfs', tree, part, '-comp', 'lz4', '-noappend', '-no-progress', '-quiet',
          '-all-root'])
