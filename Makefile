@@ -10,8 +10,9 @@ enter := $(vm)/enter python3 -B $(vm)
 CAMERAS ?= 1
 RTSP_PORT ?= 8554
 DURATION ?= 0
+JOBS ?= 1
 
-.PHONY: help run check soak vm roots build deb deb-arm64 series check-packages check-packages-arm64 size clean
+.PHONY: help run check soak mutants analysers vm roots build deb deb-arm64 series check-packages check-packages-arm64 size clean
 
 help:
 	@echo 'make run       boot the virtual camera board and stream: prints an rtsp:// address'
@@ -20,6 +21,10 @@ help:
 	@echo 'make check     every test, about 40 minutes; the last line is "N passed, N failed, N skipped"'
 	@echo '               ONLY="native operate:test_end" some parts of it, or some tests of a part'
 	@echo 'make soak      the attacks at their full length, an hour or two'
+	@echo 'make mutants   are the sensor driver'"'"'s tests any good: 600 bugs in it, each to be caught; an hour,'
+	@echo '               minutes when little has changed. JOBS=2 two boards at a time, ONLY= a regular expression'
+	@echo 'make analysers the kernel'"'"'s Coccinelle checks, and the driver for the newest kernel of Debian 13;'
+	@echo '               some minutes, and Debian'"'"'s package servers'
 	@echo 'make vm        a shell on the board, with the drivers loaded and the tests in /volet'
 	@echo 'make build     build the modules and the programs for arm64 into build/'
 	@echo 'make modules   the kernel modules alone, for a kernel of yours:'
@@ -48,6 +53,12 @@ check: roots
 
 soak: roots
 	@$(enter)/soak.py
+
+mutants: roots
+	@$(enter)/mutants.py --jobs $(JOBS) --only '$(ONLY)'
+
+analysers: roots
+	@tests/static/analysers
 
 vm: roots
 	@$(enter)/shell.py --cameras $(CAMERAS)

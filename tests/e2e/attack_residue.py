@@ -16,6 +16,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import audit                                                                    # noqa: E402
 import rtpjpeg                                                                  # noqa: E402
 import rtsp                                                                     # noqa: E402
 import tap                                                                      # noqa: E402
@@ -238,30 +239,87 @@ def test_next_bites():
 
 
 def test_next_held():
-    """Watched, stopped in the middle of a frame, watched again, with canaries: whole new frames alone"""
+    """Watched, then watched again while frames are cut in half at first: whole new frames alone"""
     start(NORMAL, extra=PATIENT)
     last, bad, frames = steady(next_viewer)
     tags, _ = shown(frames)
     assert all(whole(t) and (not t or t['seq'] > bad) for t in tags), (tags, bad)
     assert not older(frames, last)
-    count = 0
-    put('residue', CANARIES)
-    for i in range(40 if SOAK else 1):
-        idle()
-        number = sensed()
-        reader = viewer()
-        wait_frames(reader, 1 + i % 2)
-        # A frame has just begun when it ends.
-        begun = sensed()
-        until(lambda: sensed() > begun, 30, 'a frame begins')                      # pylint: disable=W0640
-        tags, shares = shown(reader.stop())
-        assert all(whole(t) and (not t or t['seq'] > number) for t in tags), tags
-        assert max(shares) < 0.5, 'a canary was displayed'
-        count += len(tags)
-    return [f'{len(frames)} frames after broken ones, {count} after a stop: whole and new']
+    return [f'{len(frames)} frames after broken ones: whole and new']
 
 
-CASES = [test_damaged_bites, test_damaged_held, test_next_bites, test_next_held]
+# ---- stopped in the middle of a frame --------------------------------------------------------------------
+
+def tag_numbers(luma):
+    """The frame numbers at the top and at the bottom of a picture."""
+    said = subprocess.run([TAGREAD], input=luma, capture_output=True, check=False).stdout.decode()
+    return [int(n) for n in re.search(r'seq=([\d,]+)', said)[1].split(',')] if 'seq=' in said else said
+
+
+def stopped_halfway():
+    """What a program finds that looks into its memory after a stop: frame numbers of top and bottom."""
+    reader = subprocess.Popen(['chrt', '-f', '10', '/usr/libexec/volet-tests/stopped-reader', 'platform:camsim-0',
+                               'camsim0-nv12'], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    said = reader.stderr.readline()
+    # The model writes a frame when it begins: this is what of it has come by the stop.
+    put('short_lines', 540)
+    try:
+        luma, rest = reader.communicate(b'\n', timeout=60)
+    finally:
+        clear()
+    assert said == b'whole\n' and reader.returncode == 0, f'{reader.returncode}: {said + rest}'
+    return tag_numbers(luma)
+
+
+def test_stopped_bites():
+    """A program that trusts its memory after a stop: the kernel gave it no frame, and half of two are there"""
+    start(NORMAL, extra=PATIENT)
+    reader = viewer()           # who sets the board up
+    wait_frames(reader, 1)
+    reader.stop()
+    idle()
+    stop()
+    put('residue', KEPT)
+    numbers = stopped_halfway()
+    assert len(numbers) == 2 and numbers[0] > numbers[1], f'the fault did not bite: {numbers}'
+    return [f'frame {numbers[0]} at the top, frame {numbers[1]} at the bottom']
+
+
+def capture_memory():
+    """What any volet-cam captures into."""
+    return {file for process in audit.processes() if process.name == 'volet-cam'
+            for file in audit.held(process, '/memfd:volet-capture')}
+
+
+def stop_halfway(kept):
+    """A viewer who leaves when a frame has just begun: the tags of what was displayed, and the memory used."""
+    put('residue', KEPT if kept else CANARIES)
+    number = sensed()
+    reader = viewer()
+    wait_frames(reader, 1 + kept)
+    memory = capture_memory()
+    begun = sensed()
+    until(lambda: sensed() > begun, 30, 'a frame begins')
+    tags, shares = shown(reader.stop())
+    assert all(whole(t) and (not t or t['seq'] > number) for t in tags), tags
+    assert max(shares) < 0.5, 'a canary was displayed'
+    idle()
+    assert memory and not capture_memory(), 'what was captured into outlives the stop'
+    return len(tags), memory
+
+
+def test_stopped_held():
+    """Stopped in the middle of a frame, again and again: whole new frames alone, and no memory twice"""
+    start(NORMAL, extra=PATIENT)
+    seen, count = set(), 0
+    for i in range(40 if SOAK else 2):
+        displayed, memory = steady(lambda: stop_halfway(i % 2))                    # pylint: disable=W0640
+        assert not seen & memory, 'memory that a stream ended in is captured into again'
+        seen, count = seen | memory, count + displayed
+    return [f'{count} frames, whole and new; {len(seen)} capture buffers, each of one stream']
+
+
+CASES = [test_damaged_bites, test_damaged_held, test_next_bites, test_next_held, test_stopped_bites, test_stopped_held]
 
 if __name__ == '__main__':
     wanted = sys.argv[1:]

@@ -18,6 +18,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import kms                                                                      # noqa: E402
 import rtpjpeg                                                                  # noqa: E402
 import rtsp                                                                     # noqa: E402
 import rtsps                                                                    # noqa: E402
@@ -27,11 +28,13 @@ from streamer import LOOSE, NORMAL, PASSWORDS, log, processes, until            
 
 PATTERN = pathlib.Path('/proc/sys/kernel/core_pattern')
 CORES, TAKER = pathlib.Path('/run/cores'), pathlib.Path('/run/take-core')
-# An age limit is not what is tested, and the board may be slow.
-EXTRA = rtsps.EXTRA + 'age-limit-ms = 15000\n'
+# Limits of time are not what is tested, and the board may be slow.
+EXTRA = rtsps.EXTRA + 'age-limit-ms = 15000\nauthentication-timeout-s = 60\n'
 CGROUP = pathlib.Path('/sys/fs/cgroup/volet')
 DEVICE = '/dev/ram0'
 DEVICE_KIB = 96 * 1024
+# Its pictures are copied: what a display's own buffers hold is in no core.
+DISPLAY = kms.SCREEN.format('cam0', '640x360') + kms.DISPLAY.format('hall', kms.CARDS[0], 'cam0') + 'copy = 1\n'
 PROGRAMS = ('volet-tls', 'volet-rtsp', 'volet-cam', 'volet-sign', 'voletd', 'volet-spawn')
 
 
@@ -41,6 +44,19 @@ def slices(reader, step=50000):
     """Pieces of the last pictures that a viewer has, of a length that no chance repeats."""
     pictures = [f.jpeg for f in reader.frames.whole[-5:]] + [reader.frames.data or b'']
     return [p[at:at + 40] for p in pictures for at in range(2000, len(p) - 2000, step)]
+
+
+def screen_slices():
+    """Pieces of the pictures in a display's session memory, once there are some."""
+    for pid in processes('volet-kms'):
+        with contextlib.suppress(OSError):
+            maps = pathlib.Path(f'/proc/{pid}/maps').read_text()
+            for begin, end in re.findall(r'^(\w+)-(\w+) .*memfd:volet-session', maps, re.M):
+                with open(f'/proc/{pid}/mem', 'rb') as memory:
+                    memory.seek(int(begin, 16))
+                    data = memory.read(int(end, 16) - int(begin, 16))
+                return [p for p in (data[at:at + 40] for at in range(2000, len(data), 50000)) if len(set(p)) > 8]
+    return None
 
 
 def key_bytes():
@@ -124,15 +140,20 @@ def crash(name, number, pid=None):
     return path.read_bytes() if path.exists() else None
 
 
-def start(programs, within=()):
+def start(programs, within=(), groups=''):
     rtsps.put()
-    streamer.start(programs, programs, extra=EXTRA, within=within)
+    streamer.start(programs, programs, extra=EXTRA, groups=groups, within=within)
     until(lambda: 'volet-sign is ready' in log(), 20, 'the signer is ready')
 
 
 def crash_all(number):
     """Each program under load: {name: (core or None, what is secret in it)}."""
     out = {}
+    pieces = until(screen_slices, 60, 'a display has pictures')
+    out['volet-kms'] = crash('volet-kms', number), pieces
+    # It comes back, and the board has enough to do.
+    until(lambda: subprocess.run(['voletctl', 'end', 'hall'], capture_output=True, check=False).returncode == 0, 60,
+          'the display is ended')
     load = Load()
     core = crash('volet-tls', number)
     out['volet-tls'] = core, slices(load.tls_reader, 4096)
@@ -153,8 +174,8 @@ def crash_all(number):
 
 def test_crash_bites():
     """Without the protection: a crash leaves a core with frames, the private key, or credentials in it"""
-    start(LOOSE)
-    with cores_kept():
+    with kms.screens(), cores_kept():
+        start(LOOSE, groups=DISPLAY)
         out, _ = crash_all(signal.SIGSEGV)
     notes = []
     for name, (core, secrets) in out.items():
@@ -171,8 +192,8 @@ def test_crash_held():
     """Every program crashed under load: no core, and no secret in any log"""
     words = []
     for number in [signal.SIGSEGV, signal.SIGABRT][:2 if 'SOAK' in os.environ else 1]:
-        start(NORMAL)
-        with cores_kept():
+        with kms.screens(), cores_kept():
+            start(NORMAL, groups=DISPLAY)
             out, said = crash_all(number)
             words += said
             spawner = processes('volet-spawn')

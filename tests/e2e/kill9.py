@@ -12,6 +12,7 @@ import os
 import pathlib
 import random
 import re
+import shutil
 import signal
 import ssl
 import statistics
@@ -25,12 +26,14 @@ import crowd                                                                    
 import native                                                                   # noqa: E402
 import rtsp                                                                     # noqa: E402
 import tap                                                                      # noqa: E402
+from audit import Audit, PROGRAMS as AUDITED, processes                         # noqa: E402
 
 ROUNDS = 200 if 'SOAK' in os.environ else 16
 CAMERAS, VIEWERS = 8, 24
 SERVICE_P50, SERVICE_MOST = 2, 10       # seconds
 REST = 12                               # a camera's second failure within 10 s makes voletd wait longer
-PROGRAMS = ['volet-spawn', 'volet-log', 'voletd', 'volet-cam', 'volet-opener', 'volet-rtsp', 'volet-tls', 'volet-sign']
+PROGRAMS = [name for name in AUDITED if name != 'volet-kms']     # its displays are the board's: kms.py
+LOCALS, LOCAL, LOCAL_UID = 2, 'analyser', 60500
 DAEMONS = ['volet-spawn', 'volet-log', 'voletd']       # everything ends with one of them
 FILES = pathlib.Path('/run/volet/tls')
 GONE = {'media': 'platform:none', 'capture': 'x', 'size': '640x480'}      # it has an opener
@@ -96,69 +99,52 @@ def service(programs=None):
     tls = native.free_port()
     extra = (f'rtsps-port = {tls}\ncertificate = {FILES}/cert.pem\nprivate-key = {FILES}/key.pem\n'
              'max-sessions = 64\nmax-unauthenticated = 128\nmax-unauthenticated-per-source = 128\n')
-    it = Supervised({**sections, 'gone': GONE}, extra, viewers, programs)
+    local = f'\n[local {LOCAL}]\nuid = {LOCAL_UID}\ncameras = {";".join(sections)}\nsessions = {2 * LOCALS}\n'
+    it = Supervised({**sections, 'gone': GONE}, extra, viewers, programs, groups=local)
     it.tls_port = tls
     return it
 
 
-# ---- what there is ------------------------------------------------------------------------------
+# ---- local sessions ----------------------------------------------------------------------------
 
-Process = collections.namedtuple('Process', 'pid started name')
+class Local:
+    """
+    A local consumer that is started again when it ends: the example, which compares what it is given
+    with its grant. Its lines say whose picture each is, and when that was captured.
+    """
 
+    def __init__(self, camera):
+        self.camera, self.pictures, self.newest, self.wrong = camera, 0, 0, []
+        self.over, self.run = threading.Event(), None
+        self.thread = threading.Thread(target=self.keep)
+        self.thread.start()
 
-def read_process(path):
-    """None when it isn't one of the streamer's, or has ended."""
-    with contextlib.suppress(OSError):
-        text = (path / 'stat').read_text()
-        name, fields = text[text.index('(') + 1:text.rindex(')')], text[text.rindex(')') + 2:].split()
-        if name in PROGRAMS and fields[0] != 'Z':
-            return Process(int(path.name), int(fields[19]), name)
-    return None
+    def keep(self):
+        while not self.over.is_set():
+            began = time.monotonic_ns()
+            self.run = subprocess.Popen(
+                ['setpriv', f'--reuid={LOCAL_UID}', f'--regid={LOCAL_UID}', '--clear-groups', 'stdbuf', '-oL',
+                 native.PROGRAMS / 'consumer', '/run/volet/local.sock', self.camera, ''],
+                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            newest = began
+            for line in self.run.stdout:
+                whose, captured = re.match(r'(\w+)/\w+ .* captured_ns=(\d+) ', line).groups()
+                if whose != self.camera or int(captured) <= newest:
+                    self.wrong.append(f'{line.strip()} where {self.camera} was asked for at {began}, after {newest}')
+                self.pictures, newest = self.pictures + 1, int(captured)
+                self.newest = newest
+            self.run.wait()
+            self.over.wait(0.1)
 
+    def wait_back(self, it, since_ns):
+        """Until it has a picture that was captured after that."""
+        it.until(lambda: self.newest > since_ns, f'the local consumer of {self.camera} has pictures', 3 * SERVICE_MOST)
 
-def processes():
-    """Every process of the streamer, with its start, so that a pid used again isn't taken for the same."""
-    return {read_process(path) for path in pathlib.Path('/proc').glob('[0-9]*')} - {None}
-
-
-def session_memory(process):
-    """Inodes of session memory that it maps or has open."""
-    inodes, where = set(), pathlib.Path(f'/proc/{process.pid}')
-    with contextlib.suppress(OSError):
-        inodes |= {int(n) for n in re.findall(r'\S+ \S+ \S+ \S+ (\d+) +/memfd:volet-session',
-                                              (where / 'maps').read_text())}
-        for fd in (where / 'fd').iterdir():
-            with contextlib.suppress(OSError):
-                if os.readlink(fd).startswith('/memfd:volet-session'):
-                    inodes.add(fd.stat().st_ino)
-    return inodes
-
-
-class Audit:
-    """Whose memory each session's is, over the whole test."""
-
-    def __init__(self):
-        self.owner, self.looks = {}, 0
-
-    def look(self):
-        cams = {}
-        for process in processes():
-            inodes = session_memory(process)
-            # A child of volet-spawn's may have become its program meanwhile, or another pid's owner.
-            process = read_process(pathlib.Path(f'/proc/{process.pid}'))
-            if not process:
-                continue
-            if process.name == 'volet-cam':
-                for inode in inodes:
-                    assert cams.setdefault(inode, process) == process, f'{inode} is in two cameras'
-            elif process.name == 'volet-rtsp':
-                assert len(inodes) <= 1, f'{process} has the memory of {len(inodes)} sessions'
-                for inode in inodes:
-                    owner = self.owner.setdefault(inode, process)
-                    assert owner == process, f'memory of {owner} in {process}'
-            else:
-                assert not inodes, f'{process} has session memory'
-        self.looks += len(cams)
+    def stop(self):
+        self.over.set()
+        if self.run:
+            self.run.kill()
+        self.thread.join()
 
 
 # ---- the service ----------------------------------------------------------------------------------
@@ -214,12 +200,15 @@ def choose(dice, rested):
 def others_ended(name, camera, new):
     """Sessions whose recorded end this victim doesn't explain."""
     wrong = []
-    for its, reason in re.findall(r'session \w+ of \S+ on (\S+) ended: ([^;\n]*)', new):
+    for viewer, its, reason in re.findall(r'session \w+ of (\S+) on (\S+) ended: ([^;\n]*)', new):
         if reason in ('client gone', 'unsent bytes too old') or name in DAEMONS:
             continue
         if name in ('volet-cam', 'volet-opener') and its == camera and reason == 'camera gone':
             continue
-        if name in ('volet-rtsp', 'volet-tls') and reason == 'session program exited':
+        # A local program says no reason: it may have seen its camera go, and gone, before voletd has.
+        if name in ('volet-cam', 'volet-opener') and its == camera and viewer == LOCAL:
+            continue
+        if name in ('volet-rtsp', 'volet-tls', 'consumer') and reason == 'session program exited':
             continue
         wrong.append(f'{its}: {reason}')
     killed = sum('session program exited' in line for line in new.splitlines() if ' ended: ' in line)
@@ -233,38 +222,6 @@ def holder(it):
     return client
 
 
-def one_round(it, dice, rested, audit, took):
-    """One kill, until all is as before; which program it was, or None."""
-    tls = holder(it)
-    try:
-        time.sleep(dice.random() * 0.4)
-        before, mark = processes(), len(it.text())
-        victim, camera = choose(dice, rested)
-        if not victim:
-            return None
-        audit.look()
-        # Readers of a TLS viewer stay alive without being read for so short a time.
-        os.kill(victim.pid, signal.SIGKILL)
-        killed = time.monotonic()
-        took[victim.name].append(wait_back(it, camera, victim.name in ('volet-tls', 'volet-sign'), killed))
-        audit.look()
-        if victim.name in ('volet-cam', 'volet-opener'):
-            rested[camera] = time.monotonic()
-        # All that went with it has gone: of a daemon everything, else the victim itself.
-        ends = before if victim.name in DAEMONS else {victim}
-        if victim.name in DAEMONS:
-            ends = {p for p in before if p.name not in DAEMONS} | {victim}
-            wait_for_all(it)
-        it.until(lambda: not ends & processes(), f'what went with {victim} is gone', SERVICE_MOST)
-        wrong = others_ended(victim.name, camera, it.text()[mark:])
-        assert not wrong, f'{victim.name} of {camera} was killed, and ended: {wrong}'
-        return victim.name
-    except ProcessLookupError:
-        return None
-    finally:
-        tls.close()
-
-
 def wait_for_all(it):
     """Every camera serves again: the next victim is chosen from a whole service."""
     def all_ready():
@@ -274,19 +231,66 @@ def wait_for_all(it):
     it.until(all_ready, 'every camera is back', 3 * SERVICE_MOST)
 
 
-def run(it, rounds, dice):
-    rested, audit, took = {}, Audit(), collections.defaultdict(list)
-    done = collections.Counter()
-    viewers = crowd.crowd(it.port, VIEWERS, rounds * 60, life_ms=4000, seed=dice.randrange(1 << 30))
-    try:
+class Rounds:
+    """Kills until the end of a `with`, in which a crowd comes and goes and local consumers stay."""
+
+    def __init__(self, it, dice, most):
+        self.it, self.dice, self.rested = it, dice, {}
+        self.audit, self.took, self.done = Audit(), collections.defaultdict(list), 0
+        self.viewers = crowd.crowd(it.port, VIEWERS, most * 60, life_ms=4000, seed=dice.randrange(1 << 30))
+        self.locals = [Local(f'cam{i}') for i in range(LOCALS)]
+
+    def one(self):
+        """One kill, until all is as before."""
+        tls = holder(self.it)
+        try:
+            time.sleep(self.dice.random() * 0.4)
+            before, mark = processes(), len(self.it.text())
+            victim, camera = choose(self.dice, self.rested)
+            if victim:
+                self.audit.look()
+                # Readers of a TLS viewer stay alive without being read for so short a time.
+                os.kill(victim.pid, signal.SIGKILL)
+                self.after(victim, camera, before, mark)
+                self.done += 1
+        except ProcessLookupError:
+            pass
+        finally:
+            tls.close()
+
+    def after(self, victim, camera, before, mark):
+        it, killed, killed_ns = self.it, time.monotonic(), time.monotonic_ns()
+        self.took[victim.name].append(wait_back(it, camera, victim.name in ('volet-tls', 'volet-sign'), killed))
+        self.audit.look()
+        if victim.name in ('volet-cam', 'volet-opener'):
+            self.rested[camera] = time.monotonic()
+        # All that went with it has gone: of a daemon everything, else the victim itself.
+        ends = {victim}
+        if victim.name in DAEMONS:
+            ends |= {p for p in before if p.name not in DAEMONS}
+            wait_for_all(it)
+        it.until(lambda: not ends & processes(), f'what went with {victim} is gone', SERVICE_MOST)
+        wrong = others_ended(victim.name, camera, it.text()[mark:])
+        assert not wrong, f'{victim.name} of {camera} was killed, and ended: {wrong}'
+        for local in self.locals:
+            local.wait_back(it, killed_ns)
+
+    def __enter__(self):
         time.sleep(1)
-        while sum(done.values()) < rounds:
-            name = one_round(it, dice, rested, audit, took)
-            done[name] += name is not None
-    finally:
-        viewers.send_signal(signal.SIGINT)
-        got = crowd.figures(viewers, 60)
-    return got, audit, took
+        return self
+
+    def __exit__(self, *_):
+        self.viewers.send_signal(signal.SIGINT)
+        for local in self.locals:
+            local.stop()
+        self.got = crowd.figures(self.viewers, 60)
+
+
+def run(it, count, dice):
+    with Rounds(it, dice, count) as rounds:
+        while rounds.done < count:
+            rounds.one()
+    return rounds
 
 
 def test_bites():
@@ -303,17 +307,20 @@ def test_bites():
 def test_kill():
     """kill -9 of every program at random: nothing of one session in another, and the service is back"""
     with service() as it:
-        got, audit, took = run(it, ROUNDS, random.Random(crowd.SEED))
+        rounds = run(it, ROUNDS, random.Random(crowd.SEED))
         generations = it.text().count('ready for ')
     it.until(lambda: not processes(), 'no process is left', SERVICE_MOST)
+    got, audit, took = rounds.got, rounds.audit, rounds.took
     assert not any(got[k] for k in crowd.NOT_ONE), got
+    assert not any(local.wrong for local in rounds.locals), [local.wrong for local in rounds.locals]
     every = sorted(t for times in took.values() for t in times)
     notes = [f'seed {crowd.SEED}; back after p50 {statistics.median(every):.2f} s, p99 '
              f'{every[int(0.99 * (len(every) - 1))]:.2f}, worst {every[-1]:.2f}, of {len(every)} kills']
     notes += [f'{name}: {len(times)} kills, p50 {statistics.median(times):.2f} s, worst {max(times):.2f}'
               for name, times in sorted(took.items())]
     notes.append(f'{len(audit.owner)} session memories seen {audit.looks} times, each in one camera and one session; '
-                 f'{generations} starts of voletd; crowd: {crowd.told(got)}')
+                 f'{generations} starts of voletd; crowd: {crowd.told(got)}; local consumers: '
+                 f'{sum(local.pictures for local in rounds.locals)} pictures, each its camera\'s and of after it came')
     assert statistics.median(every) <= SERVICE_P50 and every[-1] <= SERVICE_MOST, notes
     assert set(took) == set(PROGRAMS) or len(every) < 40, notes
     return notes
@@ -323,5 +330,6 @@ CASES = [test_bites, test_kill]
 
 if __name__ == '__main__':
     native.prepare()
+    shutil.copy(native.BUILD / 'userspace/examples/consumer', native.PROGRAMS)
     wanted = sys.argv[1:]
     sys.exit(1 if tap.run([t for t in CASES if not wanted or t.__name__ in wanted]) else 0)

@@ -14,8 +14,10 @@ import json
 import mmap
 import os
 import pathlib
+import random
 import signal
 import socket
+import statistics
 import struct
 import subprocess
 import sys
@@ -24,6 +26,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import cam                                                                      # noqa: E402
 import tap                                                                      # noqa: E402
+from audit import Audit                                                          # noqa: E402
 from streamer import CROSS, NORMAL, UNCHECKED, log, processes, read_tags, start, stop, uid_of, until   # noqa: E402
 
 HALL, YARD = ('display0', 1920, 1080), ('display1', 1280, 720)      # as tests/vm/check.py makes them
@@ -39,8 +42,9 @@ NUMBERS = itertools.count()
 
 # ---- what a screen shows --------------------------------------------------------------------
 
-def prepare():
-    """What udev does elsewhere."""
+@contextlib.contextmanager
+def screens():
+    """Both cards, with the rights that udev gives elsewhere; the streamer is stopped at the end."""
     subprocess.run(['modprobe', 'virtio-gpu'], check=True)
     until(lambda: all(os.path.exists(card) for card in CARDS), 20, 'both cards are there')
     slots = [os.path.realpath(f'/sys/class/drm/{os.path.basename(card)}/device') for card in CARDS]
@@ -48,6 +52,11 @@ def prepare():
     for card in CARDS:
         os.chown(card, 0, DISPLAY_GID)
         os.chmod(card, 0o660)
+    try:
+        yield
+    finally:
+        stop()
+        subprocess.run(['modprobe', '-r', 'virtio-gpu'], check=False)
 
 
 def dump(screen):
@@ -319,7 +328,7 @@ def test_end():
 
 
 def test_kill():
-    """kill -9 of volet-kms: nothing of the camera is on its screen; it is started again. And of volet-cam"""
+    """kill -9 of volet-kms: nothing of the camera is on its screen; it is started again"""
     if len(processes('volet-kms')) != 2:
         start(extra=PATIENT, groups=BOTH)
     shows(HALL, 0)
@@ -332,13 +341,49 @@ def test_kill():
     finally:
         os.kill(voletd, signal.SIGCONT)
     shows(HALL, 0)
-    count = log().count('cam0: ready')
-    for pid in processes('volet-cam'):
-        if uid_of(pid) == 60900:
-            os.kill(pid, signal.SIGKILL)
-    until(lambda: log().count('cam0: ready') > count, 20, 'the camera is back')
+
+
+def cameras_of(index):
+    return [pid for pid in processes('volet-cam') if uid_of(pid) == 60900 + index]
+
+
+def one_kill(dice, audit):
+    """
+    Somebody is killed in the midst of it. What is on that screen once its session is over is of a new
+    one, or nothing: seconds until there is a picture of after the kill.
+    """
+    index = dice.randrange(2)
+    screen, size = ((HALL, None), (YARD, (960, 540)))[index]
+    kms, victim = kms_of(index), dice.choice([kms_of, cameras_of])(index)
+    assert kms and victim, log()[-2000:]
+    time.sleep(dice.random())
+    audit.look()
+    os.kill(victim[0], signal.SIGKILL)
+    killed = time.monotonic_ns()
+    until(lambda: not set(kms) & set(kms_of(index)), 20, 'its session is over')
+    audit.look()
+    tag = shown(screen, size)
+    assert not tag or (tag['camera'] == index and tag['time_ns'] > killed), f'{screen[0]} shows {tag}, killed {killed}'
+    until(lambda: not audit.left(), 20, 'no camera has a buffer of a display that is gone')
+    tag = until(lambda: (seen := shown(screen, size)) and seen['time_ns'] > killed and seen, 60, 'a new picture')
+    assert tag['camera'] == index, f'{screen[0]} shows {tag}'
+    audit.look()
+    return (time.monotonic_ns() - killed) / 1e9
+
+
+def test_kill_random():
+    """kill -9 of volet-kms and volet-cam at random: no picture and no memory of one session in another, and back"""
+    if len(processes('volet-kms')) != 2:
+        start(extra=PATIENT, groups=BOTH)
+    seed = int(os.environ.get('SEED', random.randrange(1 << 30)))
+    dice, audit = random.Random(seed), Audit()
     shows(HALL, 0)
     shows(YARD, 1, (960, 540))
+    took = [one_kill(dice, audit) for _ in range(60 if 'SOAK' in os.environ else 2)]
+    assert len(audit.screens) >= 3 * (len(took) + 1) and audit.filled, f'{len(audit.screens)}, {len(audit.filled)} buffers'
+    return [f'seed {seed}: {len(took)} kills, a new picture after p50 {statistics.median(took):.1f} s, worst {max(took):.1f}; '
+            f'{len(audit.owner)} session memories and {len(audit.screens)} displays\' buffers, each in one session and '
+            f'one camera ({len(audit.filled)} of these were seen there)']
 
 
 def stale():
@@ -409,14 +454,11 @@ def test_crossing():
     return [f'without the comparison the other camera was shown: {tag}']
 
 
-CASES = [test_foreign_memory, test_handed_up, test_own_picture, test_end, test_kill, test_late, test_copy,
-         test_crossing]
+CASES = [test_foreign_memory, test_handed_up, test_own_picture, test_end, test_kill, test_kill_random, test_late,
+         test_copy, test_crossing]
 
 if __name__ == '__main__':
     wanted = sys.argv[1:]
-    prepare()
-    failures = tap.run([t for t in CASES if not wanted or t.__name__ in wanted])
-    stop()
-    with contextlib.suppress(OSError):
-        subprocess.run(['modprobe', '-r', 'virtio-gpu'], check=False)
+    with screens():
+        failures = tap.run([t for t in CASES if not wanted or t.__name__ in wanted])
     sys.exit(1 if failures else 0)

@@ -29,10 +29,10 @@ import tap                                                                      
 SOAK = 'SOAK' in os.environ
 SIZE, NS = '640x480', 1000000000
 WINDOW = 6 if SOAK else 1.5         # seconds of one measurement
-ROUNDS = (10, 20) if SOAK else (3, 10)      # at least, and at most until it is within WITHIN
-WITHIN = 1.05
-# What fails: far over what a busy machine does to a median, far under what a relay that waits does.
-SLOWER, LATER = 0.8, 1.5
+ROUNDS = (10, 30) if SOAK else (3, 8)      # at least, and at most until the medians are known well enough
+RATE = 10                                   # frames a second
+# What the others may lose: 5 % of the rate, and of a frame's time.
+SLOWER, LATER = 0.05, 0.05 * 1000 / RATE    # of 1, ms
 # name: bytes at once, pause after them in s
 PACES = {'reads nothing': (0, 0), '64 kbit/s': (800, 0.1), 'a byte a second': (1, 1)}
 
@@ -42,6 +42,9 @@ def client_of(it, camera='cam0', receive_buffer=4096):
 
 
 def slow_reader(client, pace):
+    """Or one that isn't, where the pace is None."""
+    if not pace:
+        return rtpjpeg.Reader(client)
     piece, pause = PACES[pace]
     reader = rtpjpeg.Reader(client, piece or 1, pause)
     if not piece:
@@ -148,20 +151,71 @@ def queued(port):
 
 # ---- the others ----------------------------------------------------------------------------------------
 
-def beside(it, watch):
-    """One window with all slow viewers there; what they got, and how often they were cut."""
-    slow = [Slow(it, pace) for pace in PACES]
-    for viewer in slow:
-        assert viewer.plays.wait(20), f'the viewer who {viewer.pace} did not play'
+def beside(it, watch, paces):
+    """One window with these viewers there; what they got, and how often they were cut."""
+    others = [Slow(it, pace) for pace in paces]
+    for viewer in others:
+        assert viewer.plays.wait(20), f'the viewer who reads {viewer.pace or "all"} did not play'
     measured = watch.window()
-    whole = [f for viewer in slow for f in viewer.stop()]
-    it.until(lambda: len(of_programs('volet-rtsp')) == 1, 'the slow viewers are gone')
-    return measured, whole, sum(viewer.cuts for viewer in slow)
+    whole = [f for viewer in others for f in viewer.stop()]
+    it.until(lambda: len(of_programs('volet-rtsp')) == 1, 'the other viewers are gone')
+    return measured, whole, sum(viewer.cuts for viewer in others)
+
+
+class Median:
+    """A median, and how far from it the true one may be (95 %, as the notches of a box plot)."""
+
+    def __init__(self, values):
+        low, self.value, high = statistics.quantiles(values, n=4)
+        self.spread = 1.57 * (high - low) / len(values) ** 0.5
+
+    def over(self, limit):
+        """Surely more than that."""
+        return self.value - self.spread > limit
+
+
+class Comparison:
+    """What the watching viewer loses beside three slow ones, against `before()`, window by window."""
+
+    def __init__(self, it, watch, before):
+        self.it, self.watch, self.before = it, watch, before
+        self.slower, self.later, self.base, self.whole, self.cuts = [], [], [], [], 0
+
+    def beside(self):
+        measured, whole, cuts = beside(self.it, self.watch, list(PACES))
+        self.whole, self.cuts = self.whole + whole, self.cuts + cuts
+        return measured
+
+    def one(self):
+        """A window of each, in turns first and second."""
+        if len(self.base) % 2:
+            base = self.before()
+            rate, delay = self.beside()
+        else:
+            rate, delay = self.beside()
+            base = self.before()
+        self.base.append(base)
+        self.slower.append(1 - rate / base[0])
+        self.later.append(delay - base[1])
+
+    def known(self):
+        return Median(self.slower).spread <= SLOWER and Median(self.later).spread <= LATER / 2
+
+    def run(self):
+        while len(self.base) < ROUNDS[0] or (len(self.base) < ROUNDS[1] and not self.known()):
+            self.one()
+        return not (Median(self.slower).over(SLOWER) or Median(self.later).over(LATER))
+
+    def told(self, what):
+        slower, later = Median(self.slower), Median(self.later)
+        return (f'{len(self.base)} windows of {WINDOW} s beside three slow viewers and {len(self.base)} {what}: rate x '
+                f'{1 - slower.value:.3f} (+-{slower.spread:.3f}), delay {later.value:+.2f} ms (+-{later.spread:.2f}), of '
+                f'{statistics.median(b[1] for b in self.base):.1f} ms to the displayed pixel')
 
 
 def test_others_bites():
     """A relay that writes to its viewers in turn: one who reads nothing stops the others"""
-    with native.Streamer({'cam0': native.test_camera(SIZE, 10)}) as it:
+    with native.Streamer({'cam0': native.test_camera(SIZE, RATE)}) as it:
         with relay(it, waits=True, paces=['reads nothing', None]) as (_, quick):
             it.until(lambda: quick.frames.whole, 'the first frame')
             count, still = 0, 0
@@ -175,38 +229,23 @@ def test_others_bites():
 
 
 def test_others_held():
-    """Beside three slow viewers another one's rate and delay are what they are alone"""
-    rates, delays, more, whole, cuts = [], [], [], [], 0
-    alone = []
-    with native.Streamer({'cam0': native.test_camera(SIZE, 10)}) as it:
+    """Beside three slow viewers another one's rate and delay are what they are alone, to 5 %"""
+    with native.Streamer({'cam0': native.test_camera(SIZE, RATE)}) as it:
         watch = Watch(it)
         try:
-            for turn in range(ROUNDS[1]):
-                if turn % 2:
-                    rate, delay = watch.window()
-                    (their_rate, their_delay), got, cut = beside(it, watch)
-                else:
-                    (their_rate, their_delay), got, cut = beside(it, watch)
-                    rate, delay = watch.window()
-                alone.append((rate, delay))
-                rates.append(their_rate / rate)
-                delays.append(their_delay / delay)
-                more.append(their_delay - delay)
-                whole += got
-                cuts += cut
-                if turn + 1 >= ROUNDS[0] and statistics.median(delays) <= WITHIN and \
-                        statistics.median(rates) >= 1 / WITHIN:
-                    break
+            alone = Comparison(it, watch, watch.window)
+            ok, notes = alone.run(), [alone.told('alone')]
+            whole = alone.whole
+            if not ok:
+                # A machine that has more to do than it can: are slow ones worse than others?
+                quick = Comparison(it, watch, lambda: beside(it, watch, [None] * len(PACES))[0])
+                ok, whole = quick.run(), whole + quick.whole
+                notes.append(quick.told('beside three quick ones'))
         finally:
             watch.stop()
         rtpjpeg.read_tags(whole, native.TAGREAD, SIZE)
-    rate, delay = statistics.median(rates), statistics.median(delays)
-    notes = [f'{len(rates)} rounds of {WINDOW} s alone and {WINDOW} s beside: rate x {rate:.3f}, delay x {delay:.3f} '
-             f'(medians of ratios, {statistics.median(more):+.1f} ms); alone {statistics.median(a[0] for a in alone):.2f} frames/s, '
-             f'{statistics.median(a[1] for a in alone):.1f} ms to the displayed pixel (the player shows a '
-             f'frame when the next has come: 100 ms of it are that)',
-             f'the slow ones were cut {cuts} times and got {len(whole)} whole frames']
-    assert rate > SLOWER and delay < LATER, notes
+    notes.append(f'the slow ones were cut {alone.cuts} times and got {len(whole)} whole frames')
+    assert ok, notes
     assert all(f.tag and f.tag['camera'] == 0 for f in whole)
     return notes
 
@@ -263,7 +302,7 @@ def relay(it, waits, paces):
     thread.start()
     try:
         for (_, theirs), pace in zip(links, paces):
-            readers.append(slow_reader(Link(theirs), pace) if pace else rtpjpeg.Reader(Link(theirs)))
+            readers.append(slow_reader(Link(theirs), pace))
         yield readers
     finally:
         stopping.set()
@@ -278,7 +317,7 @@ def relay(it, waits, paces):
 
 def test_whole_bites():
     """A relay that drops packets where a viewer is slow: frames with holes"""
-    with native.Streamer({'cam0': native.test_camera(SIZE, 10)}) as it:
+    with native.Streamer({'cam0': native.test_camera(SIZE, RATE)}) as it:
         with relay(it, waits=False, paces=['64 kbit/s']) as (slow,):
             end = time.monotonic() + 20
             while not slow.error and time.monotonic() < end:

@@ -20,9 +20,9 @@ RECEIVER_REPORT = struct.pack('>BBHI', 0x80, 201, 1, 0x1234)
 class Client(rtsp.Client):
     """RTP over UDP: two sockets of its own, `server` the ports that the answer names."""
 
-    def __init__(self, streamer, camera='cam0', viewer='alice', **kwargs):
-        super().__init__(camera, viewer, native.PASSWORDS[viewer], address=('127.0.0.1', streamer.port), **kwargs)
-        self.rtp, self.rtcp, self.port = udp_pair()
+    def __init__(self, streamer, camera='cam0', viewer='alice', server='127.0.0.1', own='127.0.0.1', **kwargs):
+        super().__init__(camera, viewer, native.PASSWORDS[viewer], address=(server, streamer.port), **kwargs)
+        self.rtp, self.rtcp, self.port = udp_pair(own)
         self.track = None
 
     def setup(self, transport=None):
@@ -61,10 +61,10 @@ def udp_pair(address='127.0.0.1'):
         rtcp.close()
 
 
-def player(streamer, viewer, camera, frames, size, transport, host='127.0.0.1'):
+def player(streamer, viewer, camera, frames, size, transport, host='127.0.0.1', within=()):
     """ffmpeg and the tag reader behind it."""
     return subprocess.Popen(
-        ['sh', '-c', f'timeout 40 ffmpeg -nostdin -v error -rtsp_transport {transport} '
+        [*within, 'sh', '-c', f'timeout 40 ffmpeg -nostdin -v error -rtsp_transport {transport} '
          f'-i {streamer.url(viewer, camera).replace("127.0.0.1", host)} -frames:v {frames} -fps_mode passthrough -f rawvideo -pix_fmt gray - '
          f'2>{native.HOME}/ffmpeg-{transport}-{camera.replace("/", "-")} | {native.TAGREAD} --test --size {size} 2>/dev/null'],
         stdout=subprocess.PIPE, text=True)

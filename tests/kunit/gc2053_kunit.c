@@ -12,6 +12,7 @@
 #include <linux/property.h>
 #include <linux/regmap.h>
 
+#include "steps.h"
 #include "gc2053.c"
 
 #define NUM_PAGES	8
@@ -23,6 +24,7 @@
 
 struct chip {
 	u8 page;
+	u8 at;				/* on I2C: the register that comes next */
 	u8 regs[NUM_PAGES][256];
 	struct {
 		u8 page, reg, val;
@@ -30,6 +32,7 @@ struct chip {
 	unsigned int num;
 	unsigned int fail_at;		/* the n-th write from now, 0 for none */
 	bool lost;			/* that write is not even heard */
+	bool fail_read;
 };
 
 static int chip_write(void *context, unsigned int reg, unsigned int val)
@@ -57,6 +60,8 @@ static int chip_read(void *context, unsigned int reg, unsigned int *val)
 {
 	struct chip *chip = context;
 
+	if (chip->fail_read)
+		return -EIO;
 	*val = chip->regs[chip->page][reg];
 	return 0;
 }
@@ -467,6 +472,11 @@ static void endpoint_is_checked(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, ret, param->expected);
 }
 
+#include "vendors.h"
+#include "probe.h"
+#include "receiver.h"
+#include "cci.h"
+
 static struct kunit_case gc2053_cases[] = {
 	KUNIT_CASE(gain_is_split),
 	KUNIT_CASE(gain_never_falls),
@@ -476,7 +486,17 @@ static struct kunit_case gc2053_cases[] = {
 	KUNIT_CASE(pages_are_selected_when_needed),
 	KUNIT_CASE(a_lost_page_is_selected_again),
 	KUNIT_CASE(the_list_is_in_order),
+	KUNIT_CASE(the_list_is_what_most_vendors_send),
 	KUNIT_CASE_PARAM(endpoint_is_checked, endpoint_gen_params),
+	KUNIT_CASE(each_step_of_probe_may_fail),
+	KUNIT_CASE(other_clocks_are_refused),
+	KUNIT_CASE(cci_is_the_kernels),
+	KUNIT_CASE(cci_errors_are_kept),
+	KUNIT_CASE(power_follows_runtime_pm),
+	KUNIT_CASE(an_open_node_outlives_remove),
+	KUNIT_CASE(an_orphan_waits_for_the_framework),
+	KUNIT_CASE(a_refused_sensor_is_disconnected),
+	KUNIT_CASE(s_stream_streams),
 	{}
 };
 

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "digest.h"
@@ -291,4 +292,20 @@ void viewer_assert_alive(struct viewer *viewer)
 	g_assert_cmpuint(bench_spawn(viewer->bench, fds).type, ==, 0);
 	g_assert_cmpint(recv(viewer->tcp, &byte, 1, MSG_DONTWAIT), ==, -1);
 	g_assert_cmpint(errno, ==, EAGAIN);
+}
+
+int bench_call(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	g_strlcpy(address.sun_path, path, sizeof(address.sun_path));
+	g_assert_no_errno(connect(fd, (struct sockaddr *)&address, sizeof(address)));
+	return fd;
+}
+
+void bench_assert_has(const char *text, const char *part)
+{
+	if (!strstr(text, part))
+		g_error("\"%s\" isn't in:\n%s", part, text);
 }

@@ -79,4 +79,10 @@ struct viewer bench_granted(struct bench *bench);
 void viewer_assert_ended(struct viewer *viewer, enum volet_reason reason);
 void viewer_assert_alive(struct viewer *viewer);
 
+/* A connection to a local socket of voletd's. */
+int bench_call(const char *path);
+
+/* `part` is somewhere in `text`, or both are shown. */
+void bench_assert_has(const char *text, const char *part);
+
 #endif

@@ -42,8 +42,39 @@ void client_send(struct client *c, const char *bytes, gssize n)
 
 /* ---- what comes --------------------------------------------------------------------- */
 
+static uint32_t rtp_time(const uint8_t *p)
+{
+	return (uint32_t)p[4] << 24 | p[5] << 16 | p[6] << 8 | p[7];
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * UINT64_C(1000000000) + now.tv_nsec;
+}
+
+/* One RTP packet of RTP/H.264 (RFC 6184). */
+static void take_h264(struct client *c, const uint8_t *p, size_t n)
+{
+	struct client_frame empty = { .rtp_time = rtp_time(p) };
+	struct client_frame *frame;
+
+	g_assert_cmpuint(n, >, 12);
+	if (!c->inside) {
+		empty.unit = p[12] & 31;
+		g_array_append_val(c->frames, empty);
+	}
+	frame = &g_array_index(c->frames, struct client_frame, c->frames->len - 1);
+	g_assert_cmpuint(rtp_time(p), ==, frame->rtp_time);
+	frame->bytes += (unsigned int)(n - 12);
+	frame->received_ns = now_ns();
+	c->inside = !(p[1] & 0x80);
+}
+
 /* One RTP packet of RTP/JPEG (RFC 2435), without restart markers. */
-static void take_rtp(struct client *c, const uint8_t *p, size_t n)
+static void take_jpeg(struct client *c, const uint8_t *p, size_t n)
 {
 	unsigned int offset = (unsigned int)p[13] << 16 | p[14] << 8 | p[15];
 	bool last = p[1] & 0x80;
@@ -61,7 +92,7 @@ static void take_rtp(struct client *c, const uint8_t *p, size_t n)
 			head += 4 + (size_t)(p[22] << 8 | p[23]);
 		g_array_append_val(c->frames, empty);
 		frame = &g_array_index(c->frames, struct client_frame, c->frames->len - 1);
-		frame->rtp_time = (uint32_t)p[4] << 24 | p[5] << 16 | p[6] << 8 | p[7];
+		frame->rtp_time = rtp_time(p);
 		if (n - head >= sizeof(frame->scan))
 			memcpy(&frame->scan, p + head, sizeof(frame->scan));
 	}
@@ -72,10 +103,7 @@ static void take_rtp(struct client *c, const uint8_t *p, size_t n)
 	frame->bytes += (unsigned int)(n - head);
 	c->next_offset = offset + (unsigned int)(n - head);
 	if (last) {
-		struct timespec now;
-
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		frame->received_ns = now.tv_sec * UINT64_C(1000000000) + now.tv_nsec;
+		frame->received_ns = now_ns();
 		c->inside = false;
 	}
 }
@@ -106,7 +134,7 @@ static bool take_one(struct client *c, char **text)
 		if (n < size)
 			return false;
 		if (p[1] == 0)
-			take_rtp(c, p + 4, size - 4);
+			(c->h264 ? take_h264 : take_jpeg)(c, p + 4, size - 4);
 		g_byte_array_remove_range(c->in, 0, (guint)size);
 		return true;
 	}

@@ -17,6 +17,7 @@ struct client {
 	char *session, *nonce;	/* of the newest responses that had one */
 	bool stale, gone;
 	size_t read_max;	/* bytes to read at once; 0: as they come */
+	bool h264;		/* what comes is RTP/H.264: frames have no scan */
 	GByteArray *in;
 	GArray *frames;		/* struct client_frame, whole ones, in order */
 	unsigned int broken;	/* frames with a gap, or without an end */
@@ -26,7 +27,8 @@ struct client {
 
 struct client_frame {
 	struct fake_scan scan;
-	unsigned int bytes;	/* of the scan */
+	unsigned int bytes;	/* of the scan, or of H.264's payloads */
+	unsigned int unit;	/* of H.264: the type of the first NAL unit */
 	uint32_t rtp_time;
 	uint64_t received_ns;
 };

@@ -5,7 +5,6 @@
 #include <glib/gstdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -52,12 +51,6 @@ static int voletctl(char **text, const char *word, const char *what)
 	return g_subprocess_get_exit_status(process);
 }
 
-static void assert_has(const char *text, const char *part)
-{
-	if (!strstr(text, part))
-		g_error("\"%s\" isn't in:\n%s", part, text);
-}
-
 static void test_status(void)
 {
 	struct bench *bench = new_bench();
@@ -74,14 +67,14 @@ static void test_status(void)
 	viewer_say(&viewer, &sent);
 	bench_bus_say(bench, 0, &stats);
 	g_assert_cmpint(voletctl(&table, "status", NULL), ==, 0);
-	assert_has(table, "streaming  64     64      11        9        1       3");
-	assert_has(table, "WEAKER");
-	assert_has(table, "alice");
-	assert_has(table, "31 ms");
-	assert_has(table, "sessions 1 of 3");
+	bench_assert_has(table, "streaming  64     64      11        9        1       3");
+	bench_assert_has(table, "WEAKER");
+	bench_assert_has(table, "alice");
+	bench_assert_has(table, "31 ms");
+	bench_assert_has(table, "sessions 1 of 3");
 	g_assert_cmpint(voletctl(&json, "--json", "status"), ==, 0);
-	assert_has(json, "\"viewer\": \"alice\", \"camera\": \"cam0\", \"profile\": \"large\", \"source\": \"127.0.0.1\"");
-	assert_has(json, "\"frames\": 7, \"bytes\": 7000, \"dropped\": 2, \"age-ms\": 31}");
+	bench_assert_has(json, "\"viewer\": \"alice\", \"camera\": \"cam0\", \"profile\": \"large\", \"source\": \"127.0.0.1\"");
+	bench_assert_has(json, "\"frames\": 7, \"bytes\": 7000, \"dropped\": 2, \"age-ms\": 31}");
 	g_assert_null(strstr(json, "4066155dd9b9a6415faff411dda03cae"));
 	viewer_close(&viewer);
 	bench_free(bench);
@@ -105,9 +98,9 @@ static void test_end(void)
 		report_id(id, &viewer.session);
 		what = i < 4 ? g_strdup(ways[i]) : g_strdup_printf("%s%.*s", ways[i], i * 2, id);
 		g_assert_cmpint(voletctl(&text, "end", what), ==, 0);
-		assert_has(text, "ended session ");
-		assert_has(text, id);
-		assert_has(text, "of alice on cam0, 127.0.0.1");
+		bench_assert_has(text, "ended session ");
+		bench_assert_has(text, id);
+		bench_assert_has(text, "of alice on cam0, 127.0.0.1");
 		viewer_assert_ended(&viewer, VOLET_REASON_OWNER);
 	}
 	viewer_assert_alive(&bob);
@@ -147,7 +140,7 @@ static void test_no_match(void)
 		g_autofree char *text = NULL;
 
 		g_assert_cmpint(voletctl(&text, "end", wrong[i]), ==, 1);
-		assert_has(text, "no session matches");
+		bench_assert_has(text, "no session matches");
 	}
 	viewer_assert_alive(&viewer);
 	viewer_close(&viewer);
@@ -164,21 +157,11 @@ static void test_ambiguous(void)
 
 	strcpy(alice->name, "cam0");
 	g_assert_cmpint(voletctl(&text, "end", "cam0"), ==, 1);
-	assert_has(text, "more than one thing");
+	bench_assert_has(text, "more than one thing");
 	viewer_assert_alive(&viewer);
 	g_assert_cmpint(voletctl(&done, "end", "viewer:cam0"), ==, 0);
 	viewer_assert_ended(&viewer, VOLET_REASON_OWNER);
 	bench_free(bench);
-}
-
-static int connect_silently(void)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	g_strlcpy(address.sun_path, path, sizeof(address.sun_path));
-	g_assert_no_errno(connect(fd, (struct sockaddr *)&address, sizeof(address)));
-	return fd;
 }
 
 /* Another user's process connects and waits for what it is told: nothing, and the end. */
@@ -192,7 +175,7 @@ static int as_nobody(void)
 	if (pid == 0) {
 		if (setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0)
 			_exit(2);
-		_exit(recv(connect_silently(), &byte, 1, 0) == 0 ? 0 : 1);
+		_exit(recv(bench_call(path), &byte, 1, 0) == 0 ? 0 : 1);
 	}
 	while (waitpid(pid, &status, WNOHANG) == 0)
 		g_main_context_iteration(NULL, FALSE);
@@ -228,7 +211,7 @@ static void test_silent(void)
 	int fds[8], i;
 
 	for (i = 0; i < 8; i++)
-		fds[i] = connect_silently();
+		fds[i] = bench_call(path);
 	bench_settle();
 	began = g_get_monotonic_time();
 	viewer_nonce(&viewer);
@@ -257,7 +240,7 @@ static void test_garbage(void)
 	for (i = 0; i < 20; i++) {
 		memset(noise, i * 13, sizeof(noise));
 		memcpy(noise, "\0AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\nl\1\0\1", i % 2 ? 34 : 0);
-		fd = connect_silently();
+		fd = bench_call(path);
 		(void)!send(fd, noise, sizeof(noise), MSG_NOSIGNAL);
 		bench_settle();
 		close(fd);
@@ -275,10 +258,10 @@ static void test_path(void)
 
 	g_assert_true(g_file_set_contents(file, "mine", -1, NULL));
 	g_assert_cmpint(local_listen(file, LOCAL_NO_GROUP, &taken), ==, -1);
-	assert_has(taken->message, "remove what is there");
+	bench_assert_has(taken->message, "remove what is there");
 	g_assert_true(g_file_test(file, G_FILE_TEST_IS_REGULAR));
 	g_assert_cmpint(local_listen("/nowhere/socket", LOCAL_NO_GROUP, &missing), ==, -1);
-	assert_has(missing->message, "its directory must exist");
+	bench_assert_has(missing->message, "its directory must exist");
 	g_unlink(file);
 }
 

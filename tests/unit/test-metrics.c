@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "bench.h"
@@ -25,11 +24,8 @@ static struct bench *new_bench(void)
 
 static int client(void)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = bench_call(path);
 
-	g_strlcpy(address.sun_path, path, sizeof(address.sun_path));
-	g_assert_no_errno(connect(fd, (struct sockaddr *)&address, sizeof(address)));
 	bench_settle();
 	return fd;
 }
@@ -67,12 +63,6 @@ static char *get(void)
 	return answer(fd);
 }
 
-static void assert_has(const char *text, const char *part)
-{
-	if (!strstr(text, part))
-		g_error("\"%s\" isn't in:\n%s", part, text);
-}
-
 static void test_values(void)
 {
 	struct bench *bench = new_bench();
@@ -89,17 +79,17 @@ static void test_values(void)
 	viewer_auth(&wrong, "alice", "guess", "cam0");
 	session_end(session_find(bench->daemon, &viewer.session), VOLET_REASON_TOO_OLD);
 	text = get();
-	assert_has(text, "HTTP/1.0 200 OK\r\n");
+	bench_assert_has(text, "HTTP/1.0 200 OK\r\n");
 	length = g_strdup_printf("Content-Length: %zu\r\n",
 				 strlen(strstr(text, "\r\n\r\n") + 4));
-	assert_has(text, length);
-	assert_has(text, "\nvolet_camera_captured_frames_total{camera=\"cam0\"} 11\n");
-	assert_has(text, "\nvolet_camera_sent_frames_total{camera=\"cam0\"} 7\n");
-	assert_has(text, "\nvolet_camera_memory_weak{camera=\"cam0\"} 1\n");
-	assert_has(text, "\nvolet_camera_ready{camera=\"cam1\"} 1\n");
-	assert_has(text, "\nvolet_denials_total{reason=\"credentials\"} 1\n");
-	assert_has(text, "\nvolet_sessions_granted_total 1\n");
-	assert_has(text, "\nvolet_sessions_ended_total{reason=\"unsent bytes too old\"} 1\n");
+	bench_assert_has(text, length);
+	bench_assert_has(text, "\nvolet_camera_captured_frames_total{camera=\"cam0\"} 11\n");
+	bench_assert_has(text, "\nvolet_camera_sent_frames_total{camera=\"cam0\"} 7\n");
+	bench_assert_has(text, "\nvolet_camera_memory_weak{camera=\"cam0\"} 1\n");
+	bench_assert_has(text, "\nvolet_camera_ready{camera=\"cam1\"} 1\n");
+	bench_assert_has(text, "\nvolet_denials_total{reason=\"credentials\"} 1\n");
+	bench_assert_has(text, "\nvolet_sessions_granted_total 1\n");
+	bench_assert_has(text, "\nvolet_sessions_ended_total{reason=\"unsent bytes too old\"} 1\n");
 	g_assert_null(strstr(text, "alice"));
 	g_assert_null(strstr(text, "127.0.0.1"));
 	viewer_close(&viewer);
@@ -133,7 +123,7 @@ static void test_pieces(void)
 	for (; *request; request++)
 		ask(fd, (const char[]){ *request, '\0' });
 	text = answer(fd);
-	assert_has(text, "volet_sessions 0");
+	bench_assert_has(text, "volet_sessions 0");
 	bench_free(bench);
 }
 
@@ -159,7 +149,7 @@ static void test_hostile(void)
 		g_usleep(10000);
 	}
 	text = get();
-	assert_has(text, "200 OK");
+	bench_assert_has(text, "200 OK");
 	for (i = 0; i < 4; i++)
 		close(fds[i]);
 	bench_free(bench);

@@ -3,102 +3,57 @@
 #include <glib.h>
 #include <string.h>
 
+#include "players.h"
 #include "rtsp-show.h"
 
-#define PICTURES 15
-
-/* Run a command line with the URL in place of %s; its output. */
-static char *play(const char *format, const char *user, unsigned int port, int *status)
-{
-	g_autofree char *url = g_strdup_printf("rtsp://%s@127.0.0.1:%u/cam0", user, port);
-	g_auto(GStrv) words = g_strsplit(format, " ", -1);
-	g_autoptr(GError) error = NULL;
-	char *out = NULL;
-	int i;
-
-	for (i = 0; words[i]; i++) {
-		if (strstr(words[i], "URL")) {
-			g_auto(GStrv) parts = g_strsplit(words[i], "URL", 2);
-
-			g_free(words[i]);
-			words[i] = g_strconcat(parts[0], url, parts[1], NULL);
-		}
-	}
-	if (!g_spawn_sync(NULL, words, NULL, G_SPAWN_SEARCH_PATH, NULL, NULL, &out, NULL, status, &error))
-		g_error("%s", error->message);
-	return out;
-}
-
-/* Distinct ends, from the last `from` on, of lines with `mark`: each tells a decoded picture. */
-static unsigned int count_pictures(const char *out, const char *mark, char from)
-{
-	g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-	g_auto(GStrv) lines = g_strsplit(out, "\n", -1);
-	int i;
-
-	for (i = 0; lines[i]; i++) {
-		if (strstr(lines[i], mark) && strrchr(lines[i], from) && lines[i][0] != '#')
-			g_hash_table_add(seen, g_strdup(strrchr(lines[i], from)));
-	}
-	return g_hash_table_size(seen);
-}
-
-static gpointer one_session(gpointer fake)
-{
-	struct fake_result *result = g_new(struct fake_result, 1);
-
-	*result = fake_wait(fake_accept(fake));
-	return result;
-}
-
-static bool have(const char *name)
-{
-	g_autofree char *path = g_find_program_in_path(name);
-
-	if (!path)
-		g_test_skip_printf("%s is not installed", name);
-	return path != NULL;
-}
-
-#define FFMPEG "timeout -k 1 60 ffmpeg -nostdin -v error -rtsp_transport tcp -i URL -fps_mode " \
+#define FFMPEG "timeout -k 1 60 ffmpeg -nostdin -v error -rtsp_transport tcp -i $URL -fps_mode " \
 	"passthrough -frames:v 15 -f framemd5 -"
 
 /* Without GIO's modules: one of them asks a desktop's settings, and aborts where there are none. */
-#define GSTREAMER "timeout -k 1 60 env GIO_MODULE_DIR=/nowhere gst-launch-1.0 -v rtspsrc location=URL protocols=tcp ! " \
-	"rtpjpegdepay ! jpegdec ! identity eos-after=15 silent=false ! fakesink"
+#define GSTREAMER "GIO_MODULE_DIR=/nowhere timeout -k 1 60 gst-launch-1.0 -v rtspsrc location=$URL " \
+	"protocols=tcp ! "
+#define IDENTITY " ! identity eos-after=15 silent=false ! fakesink"
+
+static const struct fake_config jpeg = { 0 };
 
 /* One player on one session; how many different pictures it showed. */
-static unsigned int run_player_of(bool h264, const char *format, const char *user, const char *mark,
-				  char from, int *status, struct fake_result *result)
+static unsigned int run(const struct fake_config *config, const char *who, const char *line,
+			const char *mark, char from, int *status, struct fake_result *result)
 {
-	struct fake *fake = fake_new(&(struct fake_config){ .program = show_program, .h264 = h264 });
-	GThread *thread = g_thread_new("session", one_session, fake);
-	g_autofree char *out = play(format, user, fake_port(fake), status);
-	g_autofree struct fake_result *got = g_thread_join(thread);
+	struct fake_config full = *config;
+	g_autofree char *out = NULL;
 
-	*result = *got;
-	g_clear_pointer(&result->log, g_free);
-	fake_free(fake);
-	return count_pictures(out, mark, from);
+	full.program = show_program;
+	out = players_run(&full, who, line, status, result);
+	return players_count(out, mark, from);
 }
 
-static unsigned int run_player(const char *format, const char *user, const char *mark, char from,
-			       int *status, struct fake_result *result)
+static void ffmpeg_shows(const struct fake_config *config, struct fake_result *result)
 {
-	return run_player_of(false, format, user, mark, from, status, result);
+	unsigned int pictures;
+	int status;
+
+	pictures = run(config, "rtsp://alice:right", FFMPEG, ",", ' ', &status, result);
+	players_assert_shown(pictures, status, result);
+}
+
+static void gstreamer_shows(const struct fake_config *config, const char *line)
+{
+	struct fake_result result;
+	unsigned int pictures;
+	int status;
+
+	/* identity says a line of each picture, with its own address and times */
+	pictures = run(config, "rtsp://alice:right", line, "chain", '(', &status, &result);
+	players_assert_shown(pictures, status, &result);
 }
 
 static void test_ffmpeg(void)
 {
 	struct fake_result result;
-	int status;
 
-	if (!have("ffmpeg"))
-		return;
-	g_assert_cmpuint(run_player(FFMPEG, "alice:right", ",", ' ', &status, &result), >=,
-			 PICTURES - 1);
-	g_assert_cmpint(status, ==, 0);
-	g_assert_cmpuint(result.reason, ==, VOLET_REASON_CLIENT_GONE);
+	if (players_have("ffmpeg"))
+		ffmpeg_shows(&jpeg, &result);
 }
 
 static void test_ffmpeg_refused(void)
@@ -106,64 +61,44 @@ static void test_ffmpeg_refused(void)
 	struct fake_result result;
 	int status;
 
-	if (!have("ffmpeg"))
+	if (!players_have("ffmpeg"))
 		return;
-	g_assert_cmpuint(run_player(FFMPEG, "alice:wrong", ",", ' ', &status, &result), ==, 0);
+	g_assert_cmpuint(run(&jpeg, "rtsp://alice:wrong", FFMPEG, ",", ' ', &status, &result), ==, 0);
 	g_assert_cmpint(status, !=, 0);
 	g_assert_false(result.granted);
 }
 
 static void test_gstreamer(void)
 {
-	struct fake_result result;
-	int status;
-
-	if (!have("gst-launch-1.0"))
-		return;
-	/* identity says a line of each picture, with its own address and times */
-	g_assert_cmpuint(run_player(GSTREAMER, "alice:right", "chain", '(', &status, &result), >=,
-			 PICTURES - 1);
-	g_assert_cmpint(status, ==, 0);
-	g_assert_cmpuint(result.reason, ==, VOLET_REASON_CLIENT_GONE);
+	if (players_have("gst-launch-1.0"))
+		gstreamer_shows(&jpeg, GSTREAMER "rtpjpegdepay ! jpegdec" IDENTITY);
 }
 
 #ifdef HAVE_OPENH264
-/* No decoder is needed to see that access units come whole, and from a key frame on. */
-#define GSTREAMER_H264 "timeout -k 1 60 gst-launch-1.0 -v rtspsrc location=URL protocols=tcp ! " \
-	"rtph264depay ! video/x-h264,stream-format=byte-stream,alignment=au ! " \
-	"identity eos-after=15 silent=false ! fakesink"
+static const struct fake_config video = { .h264 = true };
 
 static void test_h264_ffmpeg(void)
 {
 	struct fake_result result;
-	int status;
 
-	if (!have("ffmpeg"))
+	if (!players_have("ffmpeg"))
 		return;
-	g_assert_cmpuint(run_player_of(true, FFMPEG, "alice:right", ",", ' ', &status, &result), >=,
-			 PICTURES - 1);
-	g_assert_cmpint(status, ==, 0);
+	ffmpeg_shows(&video, &result);
 	g_assert_cmpuint(result.need_keys, ==, 0);
-	g_assert_cmpuint(result.reason, ==, VOLET_REASON_CLIENT_GONE);
 }
 
 static void test_h264_gstreamer(void)
 {
-	struct fake_result result;
-	int status;
-
-	if (!have("gst-launch-1.0"))
-		return;
-	g_assert_cmpuint(run_player_of(true, GSTREAMER_H264, "alice:right", "chain", '(', &status,
-				       &result), >=, PICTURES - 1);
-	g_assert_cmpint(status, ==, 0);
-	g_assert_cmpuint(result.reason, ==, VOLET_REASON_CLIENT_GONE);
+	/* No decoder is needed to see that access units come whole, and from a key frame on. */
+	if (players_have("gst-launch-1.0"))
+		gstreamer_shows(&video, GSTREAMER "rtph264depay ! "
+				"video/x-h264,stream-format=byte-stream,alignment=au" IDENTITY);
 }
 
 /* SDP says what it is before there is a picture. */
 static void test_h264_sdp(void)
 {
-	struct show s = open_show(&(struct fake_config){ .h264 = true });
+	struct show s = open_show(&video);
 	g_autofree char *auth = NULL, *text = NULL;
 
 	g_assert_cmpint(client_request(s.client, "DESCRIBE", NULL, NULL, TIMEOUT_MS, NULL), ==, 401);

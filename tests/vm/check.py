@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: MIT
 """
-`make check`: every test, in the order in which a fault is cheapest to see. Each part prints
-TAP; this program counts the results, shows what failed, and ends with the one line
-'N passed, N failed, N skipped'. A part that stops before its plan is done counts as failed.
+`make check`: every test. Each part prints TAP; this program counts the results, shows what failed,
+and ends with the one line 'N passed, N failed, N skipped'. A part that stops before its plan is done
+counts as failed; the whole output of each part is in build/check.
+
+The tests wait more than they compute, so three lanes run side by side: the parts on this machine,
+one after the other in the order in which a fault is cheapest to see, and two boards.
 """
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -12,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 
 import run
 import volet_vm as vm
@@ -20,20 +25,30 @@ VIEWERS = {'alice': 'a-word-of-alice', 'bob': 'a-word-of-bob'}      # as tests/e
 
 
 class Tally:
-    """Results so far, and where each failing part's full output is."""
+    """Results so far. Its functions may be called from every lane."""
 
     def __init__(self):
         self.passed = self.failed = self.skipped = 0
+        self.lock = threading.RLock()           # the results of one part stay together
+        self.outputs = vm.BUILD / 'check'
+        shutil.rmtree(self.outputs, ignore_errors=True)
+        self.outputs.mkdir(parents=True)
 
     def fail(self, name, text=''):
-        self.failed += 1
-        print(f'not ok - {name}')
-        for line in text.splitlines()[-60:]:
-            print(f'    {line}')
-        sys.stdout.flush()
+        with self.lock:
+            self.failed += 1
+            print(f'not ok - {name}')
+            for line in text.splitlines()[-60:]:
+                print(f'    {line}')
+            sys.stdout.flush()
 
     def tap(self, part, text, status=0):
         """Count the top-level results of one TAP stream."""
+        (self.outputs / re.sub(r'[^\w.-]+', '-', part)).write_text(text)
+        with self.lock:
+            self.count(part, text, status)
+
+    def count(self, part, text, status):
         plan, seen, notes = None, 0, []
         for line in text.splitlines():
             found = re.match(r'(not ok|ok)\b(?: (\d+))?(?: -)? ?(.*)', line)
@@ -66,9 +81,17 @@ class Tally:
 
     def program(self, part, command, timeout=900, **kwargs):
         """Run a TAP program here and count its results."""
-        done = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              text=True, errors='replace', timeout=timeout, check=False, **kwargs)
-        self.tap(part, done.stdout, done.returncode)
+        try:
+            done = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                  text=True, errors='replace', timeout=timeout, check=False, **kwargs)
+            self.tap(part, done.stdout, done.returncode)
+        except subprocess.TimeoutExpired as late:
+            self.fail(f'{part}: did not end in {timeout} s', (late.stdout or b'').decode(errors='replace'))
+
+    def last_line(self):
+        """The line that ends it, and the exit status."""
+        print(f'{self.passed} passed, {self.failed} failed, {self.skipped} skipped', flush=True)
+        return 1 if self.failed or not self.passed else 0
 
 
 def native_units(tally, out):
@@ -94,18 +117,22 @@ tap() {
 UNITS = """tests=/usr/libexec/volet-tests
 for test in $tests/test-*; do
 	case $test in
-	# Natively only: real players (the end-to-end tests have them), a hundred sessions at once, arithmetic,
-	# encoders that are made up.
-	*/test-players | */test-rtsps | */test-end | */test-exposure | */test-m2m) ;;
+	# Natively only: sessions of RTSP, TLS and voletctl and real players (the end-to-end tests have all of
+	# them on the board), a hundred sessions at once, arithmetic, encoders that are made up.
+	*/test-rtsp* | */test-describe | */test-tls | */test-control | */test-players) ;;
+	*/test-end | */test-exposure | */test-m2m) ;;
 	*/test-spawn) tap unit-test-spawn $test --tap /usr/libexec/volet/volet-spawn $tests/spawn-stub ;;
 	*) tap "unit-$(basename $test)" $test --tap ;;
 	esac
 done
 """
-SELFTESTS = """/volet/start-board 2 || exit 1
+SELFTESTS = """export EACH=6	# of the seeded bugs; `make mutants` has them all
+/volet/start-board 2 vmalloc faults=1 || exit 1
 for test in $(tr : / </volet/selftests/kselftest-list.txt); do
+	case $test in imx219/*) [ -d /sys/module/imx219 ] || /volet/start-imx219 || exit 1 ;; esac
 	tap "selftest-$(echo $test | tr / -)" /volet/selftests/$test
 done
+unset EACH
 /volet/stop-board
 """
 # A kernel that fills freed memory with a pattern, fences it in and looks after both: what of the
@@ -141,10 +168,15 @@ STREET = """/volet/start-board 2 || exit 1
 """
 STREAMER = ['kms', 'operate', 'h264', 'nosignal', 'attack_session', 'attack_frames', 'attack_residue', 'attack_secrets',
             'board_crowd', 'guest', 'rtsps']
+# Two boards share them so that they take as long.
+FIRST = ['board-units', 'selftests', *ALONE, 'guest', 'rtsps']
+SECOND = [part for part in STREAMER if part not in FIRST]
+LOG = 'dmesg >/host/results/dmesg.log\n'
 DISPLAYS = [(1920, 1080), (1280, 720)]      # as tests/e2e/kms.py knows them
+THIRD_CAMERA = 'virt-camsim-imx219'         # /volet/start-imx219 loads its driver
 AFTERWARDS = {'nosignal': '/volet/play-scenes 1	# its player ended with the camera\n'}
 # The streamer on this machine, with test cameras: its function, then attacks on it.
-NATIVE = ['native', 'local', 'udp', 'freshness', 'slow']
+NATIVE = ['native', 'local', 'udp', 'udp_hosts', 'freshness', 'slow']
 ATTACKS = ['crowd', 'attack_cam', 'reuse', 'kill9']
 PARTS = ['static', 'kunit', 'units', *NATIVE, *ATTACKS, 'stream', 'memory', 'board-units', 'selftests',
          *ALONE, *STREAMER]
@@ -155,14 +187,18 @@ def program_of(part, only):
     return f'tap {part.replace("_", "-")} python3 /volet/e2e/{part}.py {names}\n' + AFTERWARDS.get(part, '')
 
 
-def board_job(only):
-    """What the board runs: all, or the parts of `only` ({part: names of its tests, or none})."""
-    def wanted(part):
-        return not only or part in only
-    job = JOB + (UNITS if wanted('board-units') else '') + (SELFTESTS if wanted('selftests') else '')
-    job += ''.join(program_of(part, only) for part in ALONE if wanted(part))
-    programs = ''.join(program_of(part, only) for part in STREAMER if wanted(part))
-    return job + (STREET + programs if programs else '') + 'dmesg >/host/results/dmesg.log\n'
+def board_job(parts, only):
+    """What a board of these parts runs: all, or those of `only` ({part: names of its tests, or none})."""
+    parts = [part for part in parts if wanted(only, part)]
+    programs = {part: program_of(part, only) for part in parts if part in ALONE + STREAMER}
+    return JOB + (UNITS if 'board-units' in parts else '') + (SELFTESTS if 'selftests' in parts else '') + \
+        ''.join(text for part, text in programs.items() if part in ALONE) + \
+        (STREET if any(part in STREAMER for part in parts) else '') + \
+        ''.join(text for part, text in programs.items() if part in STREAMER) + LOG
+
+
+def wanted(only, *parts):
+    return not only or any(part in only for part in parts)
 
 
 def certificates(share):
@@ -174,8 +210,8 @@ def certificates(share):
                         '-out', share / f'{name}-cert.pem'], check=True, capture_output=True)
 
 
-def guest_part(tally, project, job, limit=3600, append='', displays=()):
-    """One board with two cameras that runs `job`, which leaves TAP in /host/results."""
+def guest_part(tally, name, project, job, limit=3600, append='', displays=(), overlays=()):
+    """One board with two cameras that runs `job`, which leaves TAP in /host/results; `name` is the board's."""
     share = pathlib.Path(tempfile.mkdtemp(prefix='check-'))
     share.chmod(0o755)
     viewers = {'alice': (run.ha1_of('alice', VIEWERS['alice']), ['cam0']),
@@ -190,37 +226,37 @@ def guest_part(tally, project, job, limit=3600, append='', displays=()):
             vm.say(line.removeprefix('volet: '))
 
     try:
-        with vm.Board(project, share, 2, on_line=relay, displays=displays, append=append) as board:
+        with vm.Board(project, share, 2, on_line=relay, displays=displays, append=append,
+                      overlays=overlays) as board:
             board.wait(limit)
     except vm.Failed as failure:
-        tally.fail('the board\'s tests', str(failure))
+        tally.fail(name, str(failure))
     results = share / 'results'
     parts = sorted(results.glob('*.status')) if results.exists() else []
     if not parts:
-        tally.fail('the board gave no results', '\n'.join(board.lines[-40:]))
+        tally.fail(f'{name}: no results', '\n'.join(board.lines[-40:]))
     for status in parts:
         text = status.with_suffix('').read_text(errors='replace')
         tally.tap(f'board: {status.stem}', text, int(status.read_text()))
     started = {p.name for p in results.glob('*')} - {p.name for p in parts} - {p.stem for p in parts}
-    for name in sorted(started - {'dmesg.log'}):
-        tally.fail(f'board: {name} did not end', (results / name).read_text(errors='replace'))
-    kernel_log(tally, results / 'dmesg.log')
-    for report in share.glob('compliance-graph.log'):
+    for part in sorted(started - {'dmesg.log'}):
+        tally.fail(f'{name}: {part} did not end', (results / part).read_text(errors='replace'))
+    kernel_log(tally, name, results / 'dmesg.log')
+    for report in share.glob('compliance-0-graph.log'):
         shutil.copy(report, vm.BUILD / 'compliance.log')
 
 
-def kernel_log(tally, path):
+def kernel_log(tally, name, path):
     """A WARN, BUG or unbalanced vb2 counter anywhere in the kernel's log is a failure."""
     text = path.read_text(errors='replace') if path.exists() else ''
     bad = [line for line in text.splitlines()
            if re.search(r'WARNING:|BUG:|Oops|Call trace|unbalanced|refcount_t', line)]
     if not text:
-        tally.fail('board: no kernel log')
+        tally.fail(f'{name}: no kernel log')
     elif bad:
-        tally.fail('board: the kernel log is clean', '\n'.join(bad))
+        tally.fail(f'{name}: the kernel log is clean', '\n'.join(bad))
     else:
-        tally.passed += 1
-        print('ok - board: the kernel log is clean')
+        tally.tap(name, '1..1\nok 1 - the kernel log is clean\n')
 
 
 def parse(words):
@@ -241,8 +277,9 @@ def build_native():
     vm.run(['ninja', '-C', vm.meson('native'), 'tests/attack/gst-server', 'tests/attack/volet-rtsp-late'])
 
 
-def native_parts(tally, wanted):
-    if wanted('static'):
+def kernel_side(tally, only):
+    """What needs no camera: the drivers' text, and the sensor driver in a kernel of its own."""
+    if wanted(only, 'static'):
         vm.say('static checks of the kernel side')
         tally.program('static', ['/src/tests/static/kernel-style'])
         tally.program('service units', ['/src/tests/static/service-units'])
@@ -250,11 +287,12 @@ def native_parts(tally, wanted):
         tally.program('device trees', ['/src/tests/static/device-trees'])
         tally.program('kernel configuration', ['/src/tests/static/kernel-config'])
         tally.program('recipes', [sys.executable, '-B', '/src/tests/packages/recipes.py', 'fast'])
-    if wanted('kunit'):
+        tally.program('mutants', [sys.executable, '-B', '/src/tests/mutants/generate.py', 'test'])
+    if wanted(only, 'kunit'):
         vm.say('the driver in a kernel of its own (UML): KUnit, and as patches for the kernel')
         tally.program('kunit', ['/src/tests/kunit/run'], timeout=3600)
         tally.program('series', ['/src/tests/kunit/series'])
-    if wanted('units'):
+    if wanted(only, 'units'):
         vm.say('building natively with sanitizers, and the unit tests')
         native_units(tally, vm.meson('sanitized', '-Db_sanitize=address,undefined', '-Db_lundef=false'))
 
@@ -269,44 +307,70 @@ def attacks(tally, only, env=None):
                           6 * 3600 if env else 900, env=env)
 
 
-def board_parts(tally, only):
+def streamer_here(tally, only):
+    """The streamer on this machine."""
+    if wanted(only, 'native'):
+        vm.build_formats()
+    for part in NATIVE:
+        if wanted(only, part):
+            vm.say(f'the streamer on this machine, with test cameras: {part}')
+            tally.program(part, [sys.executable, '-B', f'/src/tests/e2e/{part}.py', *only.get(part, [])])
+    if wanted(only, *ATTACKS):
+        attacks(tally, only)
+
+
+def build_for_board():
     vm.say('building for the board: modules, programs, three test builds, selftests')
     modules, programs = run.build()
     extra = [('/volet/selftests', vm.build_selftests()), ('/volet/e2e', '/src/tests/e2e'),
              ('/usr/libexec/volet-formats/volet-cam', vm.build_formats(vm.build_arm64, 'arm64-formats')),
              *[(f'/usr/libexec/volet-tests/{p.name}', p) for p in board_tests(programs)]]
-    project = vm.project_image([*modules, vm.build_vicodec()], programs, extra, vm.build_faults())
-    if not only or 'stream' in only:
-        vm.say('the board, played to clients outside it')
-        tally.program('stream', [sys.executable, '-B', '/src/tests/e2e/host.py', project])
-    if not only or 'memory' in only:
+    return vm.project_image([*modules, vm.build_vicodec(), *vm.build_imx219()], programs, extra,
+                            vm.build_faults())
+
+
+def first_board(tally, only, project):
+    if wanted(only, 'memory'):
         vm.say('a board whose kernel checks its memory: files that outlive drivers')
-        guest_part(tally, project, JOB + MEMORY, 900, MEMORY_KERNEL)
-    if not only or set(only) - {'stream', 'memory'}:
-        vm.say('the board, two cameras: units, kselftests, attacks')
-        guest_part(tally, project, board_job(only), displays=DISPLAYS)
+        guest_part(tally, 'memory board', project, JOB + MEMORY, 900, MEMORY_KERNEL)
+    if wanted(only, *FIRST):
+        vm.say('the first board: units, kselftests, capture, the streamer\'s function')
+        guest_part(tally, 'first board', project, board_job(FIRST, only), overlays=[THIRD_CAMERA])
+
+
+def second_board(tally, only, project):
+    if wanted(only, *SECOND):
+        vm.say('the second board: two displays, operation, attacks')
+        guest_part(tally, 'second board', project, board_job(SECOND, only), displays=DISPLAYS)
+
+
+def finish(lanes):
+    """Wait for them; the first that could not go on ends everything with its Failed."""
+    done, _ = concurrent.futures.wait(lanes, return_when=concurrent.futures.FIRST_EXCEPTION)
+    for lane in done:
+        lane.result()
+
+
+def here(tally, only):
+    kernel_side(tally, only)
+    streamer_here(tally, only)
 
 
 def main():
-    tally = Tally()
-    only = parse(sys.argv[1:])
-    vm.BUILD.mkdir(exist_ok=True)
-    native_parts(tally, lambda part: not only or part in only)
-    if not only or {*NATIVE, 'stream', *ATTACKS} & set(only):
+    tally, only = Tally(), parse(sys.argv[1:])
+    pool, project = concurrent.futures.ThreadPoolExecutor(), None
+    if wanted(only, *NATIVE, 'stream', *ATTACKS):
+        vm.say('building natively')
         build_native()
-    if not only or 'native' in only:
-        vm.build_formats()
-    for part in NATIVE:
-        if not only or part in only:
-            vm.say(f'the streamer on this machine, with test cameras: {part}')
-            tally.program(part, [sys.executable, '-B', f'/src/tests/e2e/{part}.py', *only.get(part, [])])
-    if not only or set(ATTACKS) & set(only):
-        attacks(tally, only)
-    if not only or set(only) - {'static', 'kunit', 'units', *NATIVE, *ATTACKS}:
-        board_parts(tally, only)
+    if wanted(only, 'stream', 'memory', 'board-units', 'selftests', *ALONE, *STREAMER):
+        project = build_for_board()
+    if wanted(only, 'stream'):                  # its rate is the claim: nothing else runs
+        vm.say('the board, played to clients outside it')
+        tally.program('stream', [sys.executable, '-B', '/src/tests/e2e/host.py', project])
+    finish([pool.submit(here, tally, only), pool.submit(first_board, tally, only, project),
+            pool.submit(second_board, tally, only, project)])
     vm.say('done')
-    print(f'{tally.passed} passed, {tally.failed} failed, {tally.skipped} skipped', flush=True)
-    return 1 if tally.failed or not tally.passed else 0
+    return tally.last_line()
 
 
 def board_tests(programs):

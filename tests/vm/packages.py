@@ -23,8 +23,7 @@ def main():
         tally.program('debian', [sys.executable, '-B', '/src/tests/packages/debian.py'])
         vm.say('Buildroot, Yocto, the kernel patch')
         tally.program('recipes', [sys.executable, '-B', '/src/tests/packages/recipes.py'])
-    print(f'{tally.passed} passed, {tally.failed} failed, {tally.skipped} skipped', flush=True)
-    return 1 if tally.failed or not tally.passed else 0
+    return tally.last_line()
 
 
 if __name__ == '__main__':

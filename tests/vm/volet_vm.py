@@ -20,8 +20,10 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+import traceback
 
 SRC = pathlib.Path('/src')
 GUEST = pathlib.Path('/guest')
@@ -170,6 +172,27 @@ def build_vicodec():
     return cached(f'vicodec-{key(KERNEL, source.stat().st_size)}', make) / 'vicodec.ko'
 
 
+def build_imx219():
+    """
+    Mainline's driver of another sensor, and the register helpers it wants, which Debian's kernel for
+    arm64 has neither of: as build_vicodec(). The board runs it so that camsim isn't tried by this
+    project's driver alone.
+    """
+    source = pathlib.Path('/usr/src/linux-source-6.12.tar.xz')
+    files = ['drivers/media/i2c/imx219.c', 'drivers/media/v4l2-core/v4l2-cci.c']
+
+    def make(part):
+        say('building imx219, a driver of the kernel (once)')
+        part.mkdir(parents=True)
+        run(['tar', '-C', part, '--strip-components=4', '-xJf', source,
+             *[f'linux-source-6.12/{name}' for name in files]])
+        (part / 'Kbuild').write_text('obj-m += imx219.o v4l2-cci.o\n')
+        run(['make', '-C', HEADERS, f'M={part}', 'ARCH=arm64', 'CROSS_COMPILE=aarch64-linux-gnu-',
+             'KCFLAGS=-DCONFIG_V4L2_CCI_I2C_MODULE', 'modules'], log=BUILD / 'imx219.log')
+    where = cached(f'imx219-{key(KERNEL, source.stat().st_size)}', make)
+    return [where / 'imx219.ko', where / 'v4l2-cci.ko']
+
+
 def meson(name, *options, targets=()):
     """
     Build the tree in build/NAME and return that directory; only what changed is rebuilt, and
@@ -239,17 +262,18 @@ def depmod(tree, modules):
     shutil.rmtree(lib)
 
 
-def project_image(modules, programs, extra=(), faulty=()):
+def project_image(modules, programs, extra=(), faulty=(), name='project'):
     """
-    What was built, as the second image. `programs` is a meson build directory, which is
-    installed; of those in `faulty` the programs go to /usr/libexec/volet-NAME. `extra` are (path
-    in the guest, file or directory) pairs.
+    What was built, as the second image, build/NAME.squashfs. `programs` is a meson build directory,
+    which is installed, or None; of those in `faulty` the programs go to /usr/libexec/volet-NAME.
+    `extra` are (path in the guest, file or directory) pairs.
     """
     tree = pathlib.Path('/tmp/project')
     shutil.rmtree(tree, ignore_errors=True)
     tree.mkdir()
     depmod(tree, modules)
-    run(['meson', 'install', '-C', programs, '--no-rebuild', '--quiet', '--destdir', tree])
+    if programs:
+        run(['meson', 'install', '-C', programs, '--no-rebuild', '--quiet', '--destdir', tree])
     for out in faulty:
         where = tree / f'usr/libexec/volet-{out.name}'
         where.mkdir()
@@ -260,7 +284,7 @@ def project_image(modules, programs, extra=(), faulty=()):
         dest = tree / where.lstrip('/')
         dest.parent.mkdir(parents=True, exist_ok=True)
         (shutil.copytree if pathlib.Path(what).is_dir() else shutil.copy)(what, dest)
-    image = BUILD / 'project.squashfs'
+    image = BUILD / f'{name}.squashfs'
     part = image.with_suffix('.part')           # a board that runs keeps the image it booted
     run(['mksquashfs', tree, part, '-comp', 'lz4', '-noappend', '-no-progress', '-quiet',
          '-all-root'])
@@ -269,24 +293,22 @@ def project_image(modules, programs, extra=(), faulty=()):
     return image
 
 
-def device_tree(cameras):
-    """QEMU's own tree of the `virt` machine with the project's overlay merged in."""
-    dt = BUILD / 'dt'
-    dt.mkdir(parents=True, exist_ok=True)
+def device_tree(cameras, dt, overlays=()):
+    """QEMU's own tree of the `virt` machine with the project's overlays merged in, made in the directory `dt`."""
     # The dump is padded to 1 MiB, which the kernel doesn't boot with: dtc packs it.
     run([*QEMU, '-machine', f'virt,dumpdtb={dt}/dump.dtb'])
     run(['dtc', '-q', '-I', 'dtb', '-O', 'dtb', '-o', dt / 'virt.dtb', dt / 'dump.dtb'])
-    names = ['virt-camsim'] + [f'virt-camsim{i}' for i in range(2, cameras + 1)]
-    overlays = []
+    names = ['virt-camsim'] + [f'virt-camsim{i}' for i in range(2, cameras + 1)] + list(overlays)
+    blobs = []
     for name in names:
         pre, blob = dt / f'{name}.dts', dt / f'{name}.dtbo'
         run(['cpp', '-nostdinc', '-undef', '-x', 'assembler-with-cpp', '-P',
              '-I', re.sub('-arm64$', '-common', HEADERS) + '/include',
              SRC / f'dts/{name}.dtso', pre])
         run(['dtc', '-@', '-I', 'dts', '-O', 'dtb', '-o', blob, pre])
-        overlays.append(blob)
+        blobs.append(blob)
     merged = dt / f'virt-{cameras}.dtb'
-    run(['fdtoverlay', '-i', dt / 'virt.dtb', '-o', merged, *overlays])
+    run(['fdtoverlay', '-i', dt / 'virt.dtb', '-o', merged, *blobs])
     return merged
 
 
@@ -302,18 +324,19 @@ class Board:
     `on_line` gets each line of its console. `forward` is [(host port, guest port)], bound to
     127.0.0.1 on the host; the guest itself can reach nothing. `displays` are sizes of virtual
     displays; what they show is in DIRECTORY/dumps once the guest has asked for it (see `dump`).
-    `append` is more of the kernel's command line.
+    `append` is more of the kernel's command line, `overlays` more of dts/ than the cameras.
     """
 
     def __init__(self, project, share, cameras=1, forward=(), on_line=None, interactive=False,
-                 displays=(), append=''):
+                 displays=(), append='', overlays=()):
         net = 'user,id=n0,restrict=on' + ''.join(
             f',hostfwd=tcp:127.0.0.1:{host}-:{guest}' for host, guest in forward)
         self.on_line = on_line
         self.lines = []
         self.changed = threading.Condition()
         self.interactive = interactive
-        command = [*QEMU, '-machine', 'virt', '-dtb', device_tree(cameras),
+        self.own = pathlib.Path(tempfile.mkdtemp(prefix='board-'))
+        command = [*QEMU, '-machine', 'virt', '-dtb', device_tree(cameras, self.own, overlays),
                    '-kernel', self.kernel(), '-initrd', initramfs(),
                    '-append', f'console=ttyAMA0 quiet panic=-1 cma=128M {append}',
                    '-serial', 'mon:stdio' if interactive else 'stdio', '-netdev', net,
@@ -323,7 +346,7 @@ class Board:
         for image in [base_image(), project, scenes()]:
             command += ['-drive', f'if=none,format=raw,readonly=on,id=d{len(command)},file={image}',
                         '-device', f'virtio-blk-pci,drive=d{len(command)}']
-        self.share, self.monitor = pathlib.Path(share), pathlib.Path('/tmp/monitor.sock')
+        self.share, self.monitor = pathlib.Path(share), self.own / 'monitor.sock'
         for i, (width, height) in enumerate(displays):
             command += ['-device', f'virtio-gpu-pci,id=display{i},xres={width},yres={height}']
         if displays:
@@ -362,7 +385,7 @@ class Board:
         the green byte of each pixel, which is what the board is quick enough to look at.
         """
         (self.share / 'dumps').mkdir(exist_ok=True)
-        ppm, part = pathlib.Path('/tmp/dump.ppm'), self.share / 'dumps' / f'{name}.part'
+        ppm, part = self.own / 'dump.ppm', self.share / 'dumps' / f'{name}.part'
         with socket.socket(socket.AF_UNIX) as monitor, contextlib.suppress(OSError):
             monitor.connect(str(self.monitor))
             answers = monitor.makefile()
@@ -423,13 +446,24 @@ class Board:
 
 
 def main(function):
-    """Run a program of this folder: Ctrl-C and `kill` end it quietly, Failed ends it with its text."""
+    """
+    Run a program of this folder: Ctrl-C and `kill` end it quietly, Failed ends it with its text. What
+    threads of it still do ends with it, and what they started with the namespaces (see `enter`).
+    """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        sys.exit(function())
+        status = function()
+    except SystemExit as left:
+        status = left.code
     except KeyboardInterrupt:
-        print('stopped', flush=True)
-        sys.exit(130)
+        print('stopped')
+        status = 130
     except Failed as failure:
-        print(f'volet: {failure}', file=sys.stderr, flush=True)
-        sys.exit(1)
+        print(f'volet: {failure}', file=sys.stderr)
+        status = 1
+    except Exception:                           # a fault of these programs: where it is
+        traceback.print_exc()
+        status = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)

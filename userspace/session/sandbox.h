@@ -8,6 +8,7 @@
 #define VOLET_SESSION_SANDBOX_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define SANDBOX_WHY_MAX 256
@@ -30,5 +31,15 @@ bool sandbox_privileges(char why[SANDBOX_WHY_MAX]);
 bool sandbox_landlock(char why[SANDBOX_WHY_MAX]);
 bool sandbox_seccomp(char why[SANDBOX_WHY_MAX]);
 bool sandbox_seccomp_with(const uint32_t *ioctls, unsigned int n_ioctls, char why[SANDBOX_WHY_MAX]);
+
+/*
+ * Another list of calls than a session program's: load a filter that kills for every call but
+ * those that `fill(filter, data)` adds to it. It returns 0 or a negative errno.
+ */
+bool sandbox_load(int (*fill)(void *filter, const void *data), const void *data,
+		  char why[SANDBOX_WHY_MAX]);
+
+/* For `fill`: these calls whatever their arguments; a machine's own are left out on others. */
+int sandbox_allow(void *filter, const char *const *calls, size_t n);
 
 #endif

@@ -91,16 +91,30 @@ static int add(scmp_filter_ctx filter, uint32_t action, const struct rule *rule)
 						     rule->args);
 }
 
-static int fill(scmp_filter_ctx filter)
+int sandbox_allow(void *filter, const char *const *calls, size_t n)
 {
-	int ret = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+	int ret = 0;
 	size_t i;
 
+	for (i = 0; ret == 0 && i < n; i++)
+		ret = add(filter, SCMP_ACT_ALLOW, &(struct rule){ .call = calls[i] });
+	return ret;
+}
+
+struct ioctls {
+	const uint32_t *numbers;
+	unsigned int n;
+};
+
+static int fill(void *filter, const void *data)
+{
 	/* A tree instead of a list: sockets are written to thousands of times a second. */
+	int ret = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+	const struct ioctls *ioctls = data;
+	size_t i;
+
 	if (ret == 0)
-		ret = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-	for (i = 0; ret == 0 && i < sizeof(plain) / sizeof(plain[0]); i++)
-		ret = add(filter, SCMP_ACT_ALLOW, &(struct rule){ .call = plain[i] });
+		ret = sandbox_allow(filter, plain, sizeof(plain) / sizeof(plain[0]));
 	for (i = 0; ret == 0 && i < sizeof(limited) / sizeof(limited[0]); i++)
 		ret = add(filter, SCMP_ACT_ALLOW, &limited[i]);
 	for (i = 0; ret == 0 && i < sizeof(refused) / sizeof(refused[0]); i++)
@@ -110,23 +124,21 @@ static int fill(scmp_filter_ctx filter)
 	if (ret == 0)
 		ret = add(filter, SCMP_ACT_ALLOW, &(struct rule){ "tgkill", 1,
 			  { SCMP_CMP64(0, SCMP_CMP_EQ, (scmp_datum_t)getpid()) } });
+	for (i = 0; ret == 0 && i < ioctls->n; i++)
+		ret = add(filter, SCMP_ACT_ALLOW, &(struct rule){ "ioctl", 1,
+			  { SCMP_CMP32(1, SCMP_CMP_EQ, ioctls->numbers[i]) } });
 	return ret;
 }
 
-bool sandbox_seccomp(char why[SANDBOX_WHY_MAX])
-{
-	return sandbox_seccomp_with(NULL, 0, why);
-}
-
-bool sandbox_seccomp_with(const uint32_t *ioctls, unsigned int n_ioctls, char why[SANDBOX_WHY_MAX])
+bool sandbox_load(int (*fill_it)(void *filter, const void *data), const void *data,
+		  char why[SANDBOX_WHY_MAX])
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
-	int ret = filter ? fill(filter) : -ENOMEM;
-	unsigned int i;
+	int ret = filter ? seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH,
+					    SCMP_ACT_KILL_PROCESS) : -ENOMEM;
 
-	for (i = 0; ret == 0 && i < n_ioctls; i++)
-		ret = add(filter, SCMP_ACT_ALLOW, &(struct rule){ "ioctl", 1,
-			  { SCMP_CMP32(1, SCMP_CMP_EQ, ioctls[i]) } });
+	if (ret == 0)
+		ret = fill_it(filter, data);
 	if (ret == 0)
 		ret = seccomp_load(filter);
 	if (filter)
@@ -136,4 +148,14 @@ bool sandbox_seccomp_with(const uint32_t *ioctls, unsigned int n_ioctls, char wh
 	snprintf(why, SANDBOX_WHY_MAX, "can't load the system call filter (%s): the kernel needs"
 		 " CONFIG_SECCOMP_FILTER=y (Linux 4.14 or later)", strerror(-ret));
 	return false;
+}
+
+bool sandbox_seccomp(char why[SANDBOX_WHY_MAX])
+{
+	return sandbox_seccomp_with(NULL, 0, why);
+}
+
+bool sandbox_seccomp_with(const uint32_t *ioctls, unsigned int n_ioctls, char why[SANDBOX_WHY_MAX])
+{
+	return sandbox_load(fill, &(struct ioctls){ ioctls, n_ioctls }, why);
 }

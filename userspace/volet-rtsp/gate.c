@@ -110,6 +110,18 @@ static void pass_on(struct viewer *v, const GstRTSPMessage *request, GstRTSPMeth
 		viewer_end(v, VOLET_REASON_CLIENT_GONE, "TEARDOWN");
 }
 
+/*
+ * The server can't do it twice (1.26: 503, since its pipeline was reset), and many clients look
+ * first and play then. Nothing of what it said changes as long as the session lives.
+ */
+static void describe_again(struct viewer *v, const GstRTSPMessage *request)
+{
+	gst_rtsp_message_remove_header(v->talk.described, GST_RTSP_HDR_CSEQ, -1);
+	gst_rtsp_message_add_header(v->talk.described, GST_RTSP_HDR_CSEQ,
+				    get_header(request, GST_RTSP_HDR_CSEQ, 0));
+	gst_rtsp_watch_send_message(v->watch, v->talk.described, NULL);
+}
+
 /* A request of the viewer that the connection is bound to. */
 static void bound_request(struct viewer *v, GstRTSPMessage *request, GstRTSPMethod method,
 			  const char *uri)
@@ -123,6 +135,10 @@ static void bound_request(struct viewer *v, GstRTSPMessage *request, GstRTSPMeth
 		gst_rtsp_message_get_body(request, &body, &size);
 		gate_reply(v, size ? GST_RTSP_STS_PARAMETER_NOT_UNDERSTOOD : GST_RTSP_STS_OK,
 			   request, NULL, NULL);
+		return;
+	}
+	if (method == GST_RTSP_DESCRIBE && v->talk.described) {
+		describe_again(v, request);
 		return;
 	}
 	/* One connection shows one stream once: a second pipeline would be a second viewer. */
@@ -265,6 +281,16 @@ static GstRTSPResult tunnel_complete(GstRTSPWatch *watch G_GNUC_UNUSED, gpointer
 /* The server passes no data on to this callback (1.26), so it hangs on the client. */
 #define CLIENT_VIEWER "volet-viewer"
 
+/* An answer of the server, on its way: put right, and kept where it is one to DESCRIBE. */
+static void look_at_answer(struct viewer *v, GstRTSPMessage *answer)
+{
+	const char *type = get_header(answer, GST_RTSP_HDR_CONTENT_TYPE, 0);
+
+	transport_answer(v, answer);
+	if (type && strcmp(type, "application/sdp") == 0 && !v->talk.described)
+		gst_rtsp_message_copy(answer, &v->talk.described);
+}
+
 static gboolean tell_stream(gpointer transport)
 {
 	gst_rtsp_stream_transport_message_sent(transport);
@@ -290,7 +316,7 @@ static gboolean send_messages(GstRTSPClient *client, GstRTSPMessage *messages, g
 		g_source_attach(source, v->net);
 		g_source_unref(source);
 	} else {
-		transport_answer(v, messages);
+		look_at_answer(v, messages);
 	}
 	return writer_send(v->writer, messages, n);
 }

@@ -45,6 +45,7 @@ struct talk {
 	char viewer[VOLET_NAME_MAX], camera[VOLET_NAME_MAX];
 	char profile[VOLET_NAME_MAX];	/* as the URL has it: "" is the camera's first */
 	char *session;			/* RTSP's session id, after SETUP */
+	GstRTSPMessage *described;	/* what the server answered to DESCRIBE; NULL: nothing yet */
 	unsigned int udp_client, udp_server;	/* ports of RTP over UDP; 0: none was asked for */
 	bool udp_denied, torn_down;
 };

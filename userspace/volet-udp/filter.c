@@ -7,10 +7,7 @@
  */
 #include "filter.h"
 
-#include <errno.h>
 #include <seccomp.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/socket.h>
 
 static const char *const plain[] = {
@@ -24,40 +21,20 @@ static const char *const plain[] = {
 #endif
 };
 
-static int fill(scmp_filter_ctx filter)
+static int fill(void *filter, const void *data)
 {
 	const struct scmp_arg_cmp to_peer[] = {
 		SCMP_CMP64(3, SCMP_CMP_MASKED_EQ, ~(scmp_datum_t)(MSG_DONTWAIT | MSG_NOSIGNAL), 0),
 		SCMP_CMP64(4, SCMP_CMP_EQ, 0),
 		SCMP_CMP64(5, SCMP_CMP_EQ, 0),
 	};
-	int ret = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
-	size_t i;
+	int ret = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 3, to_peer);
 
-	if (ret == 0)
-		ret = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(sendto), 3, to_peer);
-	for (i = 0; ret == 0 && i < sizeof(plain) / sizeof(plain[0]); i++) {
-		int call = seccomp_syscall_resolve_name(plain[i]);
-
-		/* Negative numbers are calls of other machines. */
-		if (call >= 0)
-			ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 0);
-	}
-	return ret;
+	(void)data;
+	return ret ? ret : sandbox_allow(filter, plain, sizeof(plain) / sizeof(plain[0]));
 }
 
 bool filter_load(char why[SANDBOX_WHY_MAX])
 {
-	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
-	int ret = filter ? fill(filter) : -ENOMEM;
-
-	if (ret == 0)
-		ret = seccomp_load(filter);
-	if (filter)
-		seccomp_release(filter);
-	if (ret == 0)
-		return true;
-	snprintf(why, SANDBOX_WHY_MAX, "can't load the system call filter (%s): the kernel needs"
-		 " CONFIG_SECCOMP_FILTER=y (Linux 4.14 or later)", strerror(-ret));
-	return false;
+	return sandbox_load(fill, NULL, why);
 }

@@ -6,7 +6,7 @@
  */
 #include "kselftest_harness.h"
 
-#include "common.h"
+#include "bench.h"
 
 #define FRAME_LENGTH_MIN	1125
 #define EXPOSURE_MARGIN		16
@@ -36,28 +36,17 @@ static const struct {
 #define NUM_GAIN_ROWS	(sizeof(gain_rows) / sizeof(gain_rows[0]))
 
 FIXTURE(controls) {
-	int subdev, video;
-	struct stream stream;
+	struct bench bench;
 };
 
 FIXTURE_SETUP(controls)
 {
-	ASSERT_EQ(0, sensor_reset());
-	self->subdev = board_open_node(CAMERA, "gc2053 %u-0037");
-	ASSERT_LE(0, self->subdev);
-	ASSERT_EQ(0, reset_controls(self->subdev));
-	self->video = board_open_node(CAMERA, "camsim%u-raw");
-	ASSERT_LE(0, self->video);
-	ASSERT_EQ(0, stream_open(&self->stream, self->video));
+	bench_open(_metadata, &self->bench);
 }
 
 FIXTURE_TEARDOWN(controls)
 {
-	stream_stop(&self->stream);
-	stream_close(&self->stream);
-	close(self->video);
-	EXPECT_EQ(0, reset_controls(self->subdev));
-	close(self->subdev);
+	bench_close(_metadata, &self->bench);
 	EXPECT_EQ(0, board_errors(CAMERA, NULL));
 }
 
@@ -95,7 +84,7 @@ TEST_F(controls, ranges_are_those_of_the_mode)
 	struct v4l2_query_ext_ctrl query;
 
 	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
-		ASSERT_EQ(0, query_control(self->subdev, expected[i].id, &query));
+		ASSERT_EQ(0, query_control(self->bench.subdev, expected[i].id, &query));
 		EXPECT_EQ(expected[i].min, query.minimum) TH_LOG("%s", query.name);
 		EXPECT_EQ(expected[i].max, query.maximum) TH_LOG("%s", query.name);
 		EXPECT_EQ(expected[i].standard, query.default_value) TH_LOG("%s", query.name);
@@ -104,9 +93,9 @@ TEST_F(controls, ranges_are_those_of_the_mode)
 		/* Flips keep the order of colours: nothing else changes with them. */
 		EXPECT_EQ(0, query.flags & V4L2_CTRL_FLAG_MODIFY_LAYOUT);
 	}
-	ASSERT_EQ(0, ioctl(self->subdev, VIDIOC_QUERYMENU, &menu));
+	ASSERT_EQ(0, ioctl(self->bench.subdev, VIDIOC_QUERYMENU, &menu));
 	EXPECT_EQ(297000000, menu.value);
-	EXPECT_EQ(-EINVAL, query_control(self->subdev, V4L2_CID_TEST_PATTERN, &query));
+	EXPECT_EQ(-EINVAL, query_control(self->bench.subdev, V4L2_CID_TEST_PATTERN, &query));
 
 	/* (1920 + 280) * (1080 + 45) pixels of 74.25 MHz are 30 frames/s. */
 	EXPECT_EQ(74250000, 30 * (WIDTH + 280) * (HEIGHT + 45));
@@ -116,18 +105,18 @@ TEST_F(controls, without_a_stream_nothing_is_written)
 {
 	struct trace trace;
 
-	EXPECT_EQ(0, set_control(self->subdev, V4L2_CID_VBLANK, 2000));
-	EXPECT_EQ(0, set_control(self->subdev, V4L2_CID_EXPOSURE, 1500));
-	EXPECT_EQ(0, set_control(self->subdev, V4L2_CID_ANALOGUE_GAIN, 300));
-	EXPECT_EQ(0, set_control(self->subdev, V4L2_CID_DIGITAL_GAIN, 100));
-	EXPECT_EQ(0, set_control(self->subdev, V4L2_CID_HFLIP, 1));
-	EXPECT_EQ(0, set_control(self->subdev, V4L2_CID_VFLIP, 1));
+	EXPECT_EQ(0, set_control(self->bench.subdev, V4L2_CID_VBLANK, 2000));
+	EXPECT_EQ(0, set_control(self->bench.subdev, V4L2_CID_EXPOSURE, 1500));
+	EXPECT_EQ(0, set_control(self->bench.subdev, V4L2_CID_ANALOGUE_GAIN, 300));
+	EXPECT_EQ(0, set_control(self->bench.subdev, V4L2_CID_DIGITAL_GAIN, 100));
+	EXPECT_EQ(0, set_control(self->bench.subdev, V4L2_CID_HFLIP, 1));
+	EXPECT_EQ(0, set_control(self->bench.subdev, V4L2_CID_VFLIP, 1));
 	ASSERT_EQ(0, trace_get(CAMERA, &trace));
 	EXPECT_EQ(0, trace.num);
 	trace_free(&trace);
 
 	/* The start brings all of them, the frame length before what depends on it. */
-	ASSERT_EQ(0, stream_start(&self->stream));
+	ASSERT_EQ(0, stream_start(&self->bench.stream));
 	ASSERT_EQ(0, trace_get(CAMERA, &trace));
 	EXPECT_EQ(HEIGHT + 2000, trace_last_write16(&trace, 0, 0x41));
 	EXPECT_EQ(1500, trace_last_write16(&trace, 0, 0x03));
@@ -143,7 +132,7 @@ TEST_F(controls, a_start_writes_the_whole_list)
 	size_t reset, length, exposure, on;
 	struct trace trace;
 
-	ASSERT_EQ(0, stream_start(&self->stream));
+	ASSERT_EQ(0, stream_start(&self->bench.stream));
 	ASSERT_EQ(0, trace_get(CAMERA, &trace));
 	EXPECT_LT(122, trace_count(&trace, TRACE_WRITE));
 
@@ -176,9 +165,9 @@ TEST_F(controls, a_start_writes_the_whole_list)
 	trace_free(&trace);
 
 	/* And once more at the next start, although the power was never off. */
-	ASSERT_EQ(0, stream_stop(&self->stream));
+	ASSERT_EQ(0, stream_stop(&self->bench.stream));
 	ASSERT_EQ(0, trace_clear(CAMERA));
-	ASSERT_EQ(0, stream_start(&self->stream));
+	ASSERT_EQ(0, stream_start(&self->bench.stream));
 	ASSERT_EQ(0, trace_get(CAMERA, &trace));
 	EXPECT_EQ(trace.num, trace_find_pin(&trace, "iovdd", true, 0));
 	EXPECT_LT(122, trace_count(&trace, TRACE_WRITE));
@@ -190,17 +179,17 @@ TEST_F(controls, exposure_is_lines)
 	static const int values[] = { 4, 5, 255, 256, 1000, 1109 };
 	struct trace trace;
 
-	ASSERT_EQ(0, stream_start(&self->stream));
+	ASSERT_EQ(0, stream_start(&self->bench.stream));
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
-		ASSERT_EQ(0, set_and_trace(self->subdev, V4L2_CID_EXPOSURE, values[i], &trace));
+		ASSERT_EQ(0, set_and_trace(self->bench.subdev, V4L2_CID_EXPOSURE, values[i], &trace));
 		EXPECT_EQ(values[i], trace_last_write16(&trace, 0, 0x03));
 		/* The page is known: only the two bytes go over the bus. */
 		EXPECT_EQ(2, trace.num);
 		trace_free(&trace);
 	}
 	/* Beyond the frame it is the most that fits. */
-	ASSERT_EQ(0, set_control(self->subdev, V4L2_CID_EXPOSURE, 2000));
-	EXPECT_EQ(1109, get_control(self->subdev, V4L2_CID_EXPOSURE));
+	ASSERT_EQ(0, set_control(self->bench.subdev, V4L2_CID_EXPOSURE, 2000));
+	EXPECT_EQ(1109, get_control(self->bench.subdev, V4L2_CID_EXPOSURE));
 }
 
 TEST_F(controls, vblank_is_frame_length)
@@ -209,12 +198,12 @@ TEST_F(controls, vblank_is_frame_length)
 	struct v4l2_query_ext_ctrl query;
 	struct trace trace;
 
-	ASSERT_EQ(0, stream_start(&self->stream));
+	ASSERT_EQ(0, stream_start(&self->bench.stream));
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
-		ASSERT_EQ(0, set_and_trace(self->subdev, V4L2_CID_VBLANK, values[i], &trace));
+		ASSERT_EQ(0, set_and_trace(self->bench.subdev, V4L2_CID_VBLANK, values[i], &trace));
 		EXPECT_EQ(HEIGHT + values[i], trace_last_write16(&trace, 0, 0x41));
 		trace_free(&trace);
-		ASSERT_EQ(0, query_control(self->subdev, V4L2_CID_EXPOSURE, &query));
+		ASSERT_EQ(0, query_control(self->bench.subdev, V4L2_CID_EXPOSURE, &query));
 		EXPECT_EQ(HEIGHT + values[i] - EXPOSURE_MARGIN, query.maximum);
 	}
 }
@@ -224,17 +213,17 @@ TEST_F(controls, a_shorter_frame_cuts_the_exposure_first)
 	size_t exposure, length;
 	struct trace trace;
 
-	ASSERT_EQ(0, stream_start(&self->stream));
-	ASSERT_EQ(0, set_control(self->subdev, V4L2_CID_VBLANK, 3000));
-	ASSERT_EQ(0, set_control(self->subdev, V4L2_CID_EXPOSURE, 4000));
-	ASSERT_EQ(0, set_and_trace(self->subdev, V4L2_CID_VBLANK, 45, &trace));
+	ASSERT_EQ(0, stream_start(&self->bench.stream));
+	ASSERT_EQ(0, set_control(self->bench.subdev, V4L2_CID_VBLANK, 3000));
+	ASSERT_EQ(0, set_control(self->bench.subdev, V4L2_CID_EXPOSURE, 4000));
+	ASSERT_EQ(0, set_and_trace(self->bench.subdev, V4L2_CID_VBLANK, 45, &trace));
 	EXPECT_EQ(1109, trace_last_write16(&trace, 0, 0x03));
 	EXPECT_EQ(FRAME_LENGTH_MIN, trace_last_write16(&trace, 0, 0x41));
 	trace_last_write(&trace, 0, 0x04, &exposure);
 	trace_last_write(&trace, 0, 0x41, &length);
 	EXPECT_LT(exposure, length);
 	trace_free(&trace);
-	EXPECT_EQ(1109, get_control(self->subdev, V4L2_CID_EXPOSURE));
+	EXPECT_EQ(1109, get_control(self->bench.subdev, V4L2_CID_EXPOSURE));
 }
 
 static void check_gain(struct __test_metadata *_metadata, const struct trace *trace, size_t row,
@@ -254,14 +243,14 @@ TEST_F(controls, analogue_gain_takes_each_row)
 {
 	struct trace trace;
 
-	ASSERT_EQ(0, stream_start(&self->stream));
+	ASSERT_EQ(0, stream_start(&self->bench.stream));
 	for (size_t row = 0; row < NUM_GAIN_ROWS; row++) {
 		int from = gain_rows[row].gain;
 		int to = row + 1 < NUM_GAIN_ROWS ? gain_rows[row + 1].gain - 1 : from;
 		const int values[] = { from, (from + to) / 2, to };
 
 		for (int i = 0; i < 3; i++) {
-			ASSERT_EQ(0, set_and_trace(self->subdev, V4L2_CID_ANALOGUE_GAIN, values[i],
+			ASSERT_EQ(0, set_and_trace(self->bench.subdev, V4L2_CID_ANALOGUE_GAIN, values[i],
 						   &trace));
 			/* A control that has its value already writes nothing. */
 			if (trace.num)
@@ -278,15 +267,15 @@ TEST_F(controls, both_gains_share_the_pregain)
 	static const int digital[] = { 65, 128, 511, 512 };
 	struct trace trace;
 
-	ASSERT_EQ(0, stream_start(&self->stream));
-	ASSERT_EQ(0, set_control(self->subdev, V4L2_CID_ANALOGUE_GAIN, 4048 + 1131));
+	ASSERT_EQ(0, stream_start(&self->bench.stream));
+	ASSERT_EQ(0, set_control(self->bench.subdev, V4L2_CID_ANALOGUE_GAIN, 4048 + 1131));
 	for (size_t i = 0; i < sizeof(digital) / sizeof(digital[0]); i++) {
-		ASSERT_EQ(0, set_and_trace(self->subdev, V4L2_CID_DIGITAL_GAIN, digital[i],
+		ASSERT_EQ(0, set_and_trace(self->bench.subdev, V4L2_CID_DIGITAL_GAIN, digital[i],
 					   &trace));
 		check_gain(_metadata, &trace, 24, 4048 + 1131, digital[i]);
 		trace_free(&trace);
 	}
-	ASSERT_EQ(0, set_and_trace(self->subdev, V4L2_CID_ANALOGUE_GAIN, 64, &trace));
+	ASSERT_EQ(0, set_and_trace(self->bench.subdev, V4L2_CID_ANALOGUE_GAIN, 64, &trace));
 	check_gain(_metadata, &trace, 0, 64, 512);
 	trace_free(&trace);
 }
@@ -296,12 +285,12 @@ TEST_F_TIMEOUT(controls, gain_rises, 120)
 {
 	int last = 0;
 
-	ASSERT_EQ(0, stream_start(&self->stream));
+	ASSERT_EQ(0, stream_start(&self->bench.stream));
 	for (int gain = 65; gain <= 7073; gain += gain < 600 ? 1 : 23) {
 		struct trace trace;
 		int pregain, b3, total = 0;
 
-		ASSERT_EQ(0, set_and_trace(self->subdev, V4L2_CID_ANALOGUE_GAIN, gain, &trace));
+		ASSERT_EQ(0, set_and_trace(self->bench.subdev, V4L2_CID_ANALOGUE_GAIN, gain, &trace));
 		pregain = trace_last_write16(&trace, 0, 0xb1) >> 2;
 		b3 = trace_last_write(&trace, 0, 0xb3, NULL);
 		trace_free(&trace);
@@ -327,21 +316,54 @@ TEST_F(controls, flips_keep_the_code)
 	static const int flips[] = { 1, 3, 2, 0 };
 	struct trace trace;
 
-	ASSERT_EQ(0, stream_start(&self->stream));
+	ASSERT_EQ(0, stream_start(&self->bench.stream));
 	for (size_t i = 0; i < sizeof(flips) / sizeof(flips[0]); i++) {
 		ASSERT_EQ(0, trace_clear(CAMERA));
-		ASSERT_EQ(0, set_control(self->subdev, V4L2_CID_HFLIP, flips[i] & 1));
-		ASSERT_EQ(0, set_control(self->subdev, V4L2_CID_VFLIP, flips[i] >> 1));
+		ASSERT_EQ(0, set_control(self->bench.subdev, V4L2_CID_HFLIP, flips[i] & 1));
+		ASSERT_EQ(0, set_control(self->bench.subdev, V4L2_CID_VFLIP, flips[i] >> 1));
 		ASSERT_EQ(0, trace_get(CAMERA, &trace));
 		EXPECT_EQ(flips[i], trace_last_write(&trace, 0, 0x17, NULL));
 		trace_free(&trace);
 
-		ASSERT_EQ(0, ioctl(self->subdev, VIDIOC_SUBDEV_G_FMT, &format));
+		ASSERT_EQ(0, ioctl(self->bench.subdev, VIDIOC_SUBDEV_G_FMT, &format));
 		EXPECT_EQ(MBUS_CODE, format.format.code);
-		ASSERT_EQ(0, ioctl(self->subdev, VIDIOC_SUBDEV_G_SELECTION, &crop));
+		ASSERT_EQ(0, ioctl(self->bench.subdev, VIDIOC_SUBDEV_G_SELECTION, &crop));
 		EXPECT_EQ(4, crop.r.left);
 		EXPECT_EQ(4, crop.r.top);
 	}
+}
+
+TEST_F(controls, changes_are_events)
+{
+	struct v4l2_event_subscription subscription = {
+		.type = V4L2_EVENT_CTRL, .id = V4L2_CID_EXPOSURE,
+		.flags = V4L2_EVENT_SUB_FL_ALLOW_FEEDBACK,
+	};
+	struct v4l2_event event;
+	int fd = self->bench.subdev;
+
+	ASSERT_EQ(0, ioctl(fd, VIDIOC_SUBSCRIBE_EVENT, &subscription));
+	ASSERT_EQ(0, set_control(fd, V4L2_CID_EXPOSURE, 700));
+	ASSERT_EQ(0, ioctl(fd, VIDIOC_DQEVENT, &event));
+	EXPECT_EQ(V4L2_EVENT_CTRL, event.type);
+	EXPECT_EQ(V4L2_CID_EXPOSURE, event.id);
+	EXPECT_EQ(700, event.u.ctrl.value);
+	/* A longer frame lets the exposure be longer. */
+	ASSERT_EQ(0, set_control(fd, V4L2_CID_VBLANK, 1000));
+	ASSERT_EQ(0, ioctl(fd, VIDIOC_DQEVENT, &event));
+	EXPECT_EQ(V4L2_EVENT_CTRL_CH_RANGE, event.u.ctrl.changes);
+	EXPECT_EQ(HEIGHT + 1000 - EXPOSURE_MARGIN, event.u.ctrl.maximum);
+
+	EXPECT_EQ(0, ioctl(fd, VIDIOC_UNSUBSCRIBE_EVENT, &subscription));
+	ASSERT_EQ(0, set_control(fd, V4L2_CID_EXPOSURE, 701));
+	EXPECT_EQ(-1, ioctl(fd, VIDIOC_DQEVENT, &event));
+	EXPECT_EQ(ENOENT, errno);
+}
+
+TEST_F(controls, their_status_is_logged)
+{
+	EXPECT_EQ(0, ioctl(self->bench.subdev, VIDIOC_LOG_STATUS));
+	EXPECT_TRUE(board_log_has(self->bench.log, "Analogue Gain"));
 }
 
 TEST_HARNESS_MAIN

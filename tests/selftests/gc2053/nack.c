@@ -6,41 +6,23 @@
  */
 #include "kselftest_harness.h"
 
-#include "common.h"
+#include "bench.h"
 
 /* More than a start has: the loop must end by success before. */
 #define MAX_MESSAGES	1000
 
 FIXTURE(stream) {
-	int subdev, video, log;
-	long usage;
-	struct stream stream;
+	struct bench bench;
 };
 
 FIXTURE_SETUP(stream)
 {
-	ASSERT_EQ(0, sensor_reset());
-	self->log = board_log_open();
-	ASSERT_LE(0, self->log);
-	self->subdev = board_open_node(CAMERA, "gc2053 %u-0037");
-	ASSERT_LE(0, self->subdev);
-	ASSERT_EQ(0, reset_controls(self->subdev));
-	self->video = board_open_node(CAMERA, "camsim%u-raw");
-	ASSERT_LE(0, self->video);
-	ASSERT_EQ(0, stream_open(&self->stream, self->video));
-	self->usage = sensor_usage();
+	bench_open(_metadata, &self->bench);
 }
 
 FIXTURE_TEARDOWN(stream)
 {
-	board_debugfs_write_number(CAMERA, "fault_nack", 0);
-	stream_close(&self->stream);
-	close(self->video);
-	EXPECT_EQ(0, reset_controls(self->subdev));
-	close(self->subdev);
-	EXPECT_EQ(self->usage, sensor_usage());
-	EXPECT_FALSE(board_log_has(self->log, "usage count underflow"));
-	close(self->log);
+	bench_close(_metadata, &self->bench);
 }
 
 static bool is_suspended(void)
@@ -58,10 +40,10 @@ TEST_F_TIMEOUT(stream, each_lost_message_fails_the_start, 300)
 	for (messages = 1; messages < MAX_MESSAGES; messages++) {
 		ASSERT_EQ(0, trace_clear(CAMERA));
 		ASSERT_EQ(0, board_debugfs_write_number(CAMERA, "fault_nack", messages));
-		if (!stream_start(&self->stream))
+		if (!stream_start(&self->bench.stream))
 			break;
 
-		EXPECT_EQ(self->usage, sensor_usage());
+		EXPECT_EQ(self->bench.usage, sensor_usage());
 		EXPECT_TRUE(is_suspended());
 		ASSERT_EQ(0, trace_get(CAMERA, &trace));
 		EXPECT_EQ(1, trace_count(&trace, TRACE_NACK));
@@ -82,8 +64,8 @@ TEST_F_TIMEOUT(stream, each_lost_message_fails_the_start, 300)
 	EXPECT_LT(100, messages);
 
 	ASSERT_EQ(0, board_debugfs_write_number(CAMERA, "fault_nack", 0));
-	EXPECT_EQ(0, stream_next(&self->stream, &buffer, 5000));
-	EXPECT_EQ(0, stream_stop(&self->stream));
+	EXPECT_EQ(0, stream_next(&self->bench.stream, &buffer, 5000));
+	EXPECT_EQ(0, stream_stop(&self->bench.stream));
 	EXPECT_EQ(0, board_errors(CAMERA, NULL));
 }
 
@@ -91,15 +73,15 @@ TEST_F(stream, a_lost_stop_takes_the_power)
 {
 	struct v4l2_buffer buffer;
 
-	ASSERT_EQ(0, stream_start(&self->stream));
+	ASSERT_EQ(0, stream_start(&self->bench.stream));
 	ASSERT_EQ(0, board_debugfs_write_number(CAMERA, "fault_nack", 1));
-	EXPECT_EQ(0, stream_stop(&self->stream));
-	EXPECT_EQ(self->usage, sensor_usage());
+	EXPECT_EQ(0, stream_stop(&self->bench.stream));
+	EXPECT_EQ(self->bench.usage, sensor_usage());
 	EXPECT_TRUE(is_suspended());
 
-	ASSERT_EQ(0, stream_start(&self->stream));
-	EXPECT_EQ(0, stream_next(&self->stream, &buffer, 5000));
-	EXPECT_EQ(0, stream_stop(&self->stream));
+	ASSERT_EQ(0, stream_start(&self->bench.stream));
+	EXPECT_EQ(0, stream_next(&self->bench.stream, &buffer, 5000));
+	EXPECT_EQ(0, stream_stop(&self->bench.stream));
 }
 
 TEST_F(stream, a_lost_control_says_so)
@@ -113,19 +95,19 @@ TEST_F(stream, a_lost_control_says_so)
 		{ V4L2_CID_VBLANK, 100 },
 	};
 
-	ASSERT_EQ(0, stream_start(&self->stream));
+	ASSERT_EQ(0, stream_start(&self->bench.stream));
 	for (size_t i = 0; i < sizeof(controls) / sizeof(controls[0]); i++) {
-		int before = get_control(self->subdev, controls[i].id);
+		int before = get_control(self->bench.subdev, controls[i].id);
 
 		ASSERT_EQ(0, board_debugfs_write_number(CAMERA, "fault_nack", 1));
-		EXPECT_GT(0, set_control(self->subdev, controls[i].id, controls[i].value));
-		EXPECT_EQ(before, get_control(self->subdev, controls[i].id));
-		EXPECT_EQ(0, set_control(self->subdev, controls[i].id, controls[i].value));
-		EXPECT_EQ(controls[i].value, get_control(self->subdev, controls[i].id));
+		EXPECT_GT(0, set_control(self->bench.subdev, controls[i].id, controls[i].value));
+		EXPECT_EQ(before, get_control(self->bench.subdev, controls[i].id));
+		EXPECT_EQ(0, set_control(self->bench.subdev, controls[i].id, controls[i].value));
+		EXPECT_EQ(controls[i].value, get_control(self->bench.subdev, controls[i].id));
 	}
-	EXPECT_LT(self->usage, sensor_usage());
-	EXPECT_EQ(0, stream_stop(&self->stream));
-	EXPECT_EQ(self->usage, sensor_usage());
+	EXPECT_LT(self->bench.usage, sensor_usage());
+	EXPECT_EQ(0, stream_stop(&self->bench.stream));
+	EXPECT_EQ(self->bench.usage, sensor_usage());
 }
 
 /*
@@ -136,21 +118,21 @@ TEST_F(stream, a_lost_cut_of_the_exposure_says_so)
 {
 	struct trace trace;
 
-	ASSERT_EQ(0, set_control(self->subdev, V4L2_CID_VBLANK, 1000));
-	ASSERT_EQ(0, set_control(self->subdev, V4L2_CID_EXPOSURE, 2000));
-	ASSERT_EQ(0, stream_start(&self->stream));
+	ASSERT_EQ(0, set_control(self->bench.subdev, V4L2_CID_VBLANK, 1000));
+	ASSERT_EQ(0, set_control(self->bench.subdev, V4L2_CID_EXPOSURE, 2000));
+	ASSERT_EQ(0, stream_start(&self->bench.stream));
 	for (unsigned int message = 1; message <= 2; message++) {
 		ASSERT_EQ(0, board_debugfs_write_number(CAMERA, "fault_nack", message));
-		EXPECT_GT(0, set_control(self->subdev, V4L2_CID_VBLANK, 45));
-		EXPECT_EQ(1000, get_control(self->subdev, V4L2_CID_VBLANK));
+		EXPECT_GT(0, set_control(self->bench.subdev, V4L2_CID_VBLANK, 45));
+		EXPECT_EQ(1000, get_control(self->bench.subdev, V4L2_CID_VBLANK));
 		ASSERT_EQ(0, trace_get(CAMERA, &trace));
 		EXPECT_LE(trace_last_write16(&trace, 0, 0x03) + 16,
 			  trace_last_write16(&trace, 0, 0x41));
 		trace_free(&trace);
 	}
-	EXPECT_EQ(0, set_control(self->subdev, V4L2_CID_VBLANK, 45));
-	EXPECT_EQ(1125 - 16, get_control(self->subdev, V4L2_CID_EXPOSURE));
-	EXPECT_EQ(0, stream_stop(&self->stream));
+	EXPECT_EQ(0, set_control(self->bench.subdev, V4L2_CID_VBLANK, 45));
+	EXPECT_EQ(1125 - 16, get_control(self->bench.subdev, V4L2_CID_EXPOSURE));
+	EXPECT_EQ(0, stream_stop(&self->bench.stream));
 }
 
 TEST_HARNESS_MAIN

@@ -9,7 +9,7 @@
 
 #include "kselftest_harness.h"
 
-#include "common.h"
+#include "bench.h"
 
 #define MODULE	"no_runtime_pm"
 
@@ -33,26 +33,16 @@ static int load_module(void)
 }
 
 FIXTURE(pm_off) {
-	int subdev, video, log;
+	struct bench bench;
 	bool loaded;
-	long usage;
-	struct stream stream;
+	long usage;		/* with the module's reference */
 };
 
 FIXTURE_SETUP(pm_off)
 {
 	int ret;
 
-	ASSERT_EQ(0, sensor_reset());
-	self->log = board_log_open();
-	ASSERT_LE(0, self->log);
-	self->subdev = board_open_node(CAMERA, "gc2053 %u-0037");
-	ASSERT_LE(0, self->subdev);
-	ASSERT_EQ(0, reset_controls(self->subdev));
-	self->video = board_open_node(CAMERA, "camsim%u-raw");
-	ASSERT_LE(0, self->video);
-	ASSERT_EQ(0, stream_open(&self->stream, self->video));
-
+	bench_open(_metadata, &self->bench);
 	ret = load_module();
 	if (ret == -ENOENT)
 		SKIP(return, MODULE ".ko was not built: say KDIR=<kernel> when building");
@@ -63,17 +53,13 @@ FIXTURE_SETUP(pm_off)
 
 FIXTURE_TEARDOWN(pm_off)
 {
-	stream_close(&self->stream);
-	close(self->video);
+	stream_stop(&self->bench.stream);
 	if (self->loaded) {
 		EXPECT_EQ(self->usage, sensor_usage());
 		EXPECT_EQ(0, syscall(SYS_delete_module, MODULE, O_NONBLOCK));
 	}
-	EXPECT_EQ(0, reset_controls(self->subdev));
-	close(self->subdev);
+	bench_close(_metadata, &self->bench);
 	EXPECT_EQ(0, sensor_reset());
-	EXPECT_FALSE(board_log_has(self->log, "usage count underflow"));
-	close(self->log);
 }
 
 TEST_F(pm_off, streams_and_sets_controls)
@@ -83,14 +69,14 @@ TEST_F(pm_off, streams_and_sets_controls)
 	long usage;
 
 	for (int round = 0; round < 2; round++) {
-		ASSERT_EQ(0, stream_start(&self->stream));
-		EXPECT_EQ(0, stream_next(&self->stream, &buffer, 5000));
+		ASSERT_EQ(0, stream_start(&self->bench.stream));
+		EXPECT_EQ(0, stream_next(&self->bench.stream, &buffer, 5000));
 		usage = sensor_usage();
 		ASSERT_EQ(0, trace_clear(CAMERA));
-		EXPECT_EQ(0, set_control(self->subdev, V4L2_CID_EXPOSURE, 500 + round));
-		EXPECT_EQ(0, set_control(self->subdev, V4L2_CID_ANALOGUE_GAIN, 100 + round));
-		EXPECT_EQ(0, set_control(self->subdev, V4L2_CID_VBLANK, 100 + round));
-		EXPECT_EQ(0, set_control(self->subdev, V4L2_CID_HFLIP, !round));
+		EXPECT_EQ(0, set_control(self->bench.subdev, V4L2_CID_EXPOSURE, 500 + round));
+		EXPECT_EQ(0, set_control(self->bench.subdev, V4L2_CID_ANALOGUE_GAIN, 100 + round));
+		EXPECT_EQ(0, set_control(self->bench.subdev, V4L2_CID_VBLANK, 100 + round));
+		EXPECT_EQ(0, set_control(self->bench.subdev, V4L2_CID_HFLIP, !round));
 		EXPECT_EQ(usage, sensor_usage());
 
 		/* The sensor is on, so each of them reached it. */
@@ -101,7 +87,7 @@ TEST_F(pm_off, streams_and_sets_controls)
 		EXPECT_EQ(!round, trace_last_write(&trace, 0, 0x17, NULL));
 		trace_free(&trace);
 
-		EXPECT_EQ(0, stream_stop(&self->stream));
+		EXPECT_EQ(0, stream_stop(&self->bench.stream));
 		EXPECT_EQ(self->usage, sensor_usage());
 	}
 	EXPECT_EQ(0, board_errors(CAMERA, NULL));
@@ -112,11 +98,11 @@ TEST_F(pm_off, a_failed_start_is_repeatable)
 	struct v4l2_buffer buffer;
 
 	ASSERT_EQ(0, board_debugfs_write_number(CAMERA, "fault_nack", 50));
-	EXPECT_GT(0, stream_start(&self->stream));
+	EXPECT_GT(0, stream_start(&self->bench.stream));
 	EXPECT_EQ(self->usage, sensor_usage());
-	ASSERT_EQ(0, stream_start(&self->stream));
-	EXPECT_EQ(0, stream_next(&self->stream, &buffer, 5000));
-	EXPECT_EQ(0, stream_stop(&self->stream));
+	ASSERT_EQ(0, stream_start(&self->bench.stream));
+	EXPECT_EQ(0, stream_next(&self->bench.stream, &buffer, 5000));
+	EXPECT_EQ(0, stream_stop(&self->bench.stream));
 }
 
 TEST_HARNESS_MAIN

@@ -18,6 +18,8 @@ static const char * const power_order[] = {
 #define SUPPLY_GAP	50e-6
 #define RESET_TO_I2C	3.342e-3
 #define I2C_TO_RESET	83e-6
+/* How long the power stays after its last use, which is of the driver's own choice */
+#define LINGERS		0.99
 
 FIXTURE(sensor) {
 	int log;
@@ -79,6 +81,16 @@ static size_t check_power_cycle(struct __test_metadata *_metadata, const struct 
 	return next;
 }
 
+/* Between the last word to the sensor and its reset */
+static void check_lingers(struct __test_metadata *_metadata, const struct trace *trace)
+{
+	size_t off = trace_find_pin(trace, "reset", false, 0);
+
+	ASSERT_LT(0, off);
+	ASSERT_LT(off, trace->num);
+	EXPECT_LT(LINGERS, trace->events[off].time - trace->events[off - 1].time);
+}
+
 TEST_F(sensor, probe_identifies_in_order)
 {
 	struct trace trace;
@@ -91,6 +103,7 @@ TEST_F(sensor, probe_identifies_in_order)
 
 	ASSERT_EQ(0, trace_get(CAMERA, &trace));
 	EXPECT_EQ(trace.num, check_power_cycle(_metadata, &trace, 0));
+	check_lingers(_metadata, &trace);
 
 	/* Nothing is written, and nothing but the ID is read. */
 	EXPECT_EQ(0, trace_count(&trace, TRACE_WRITE));
@@ -123,6 +136,21 @@ TEST_F(sensor, unbind_while_powered_powers_off)
 	EXPECT_EQ(trace.num, check_power_cycle(_metadata, &trace, 0));
 	trace_free(&trace);
 	EXPECT_EQ(0, board_errors(CAMERA, NULL));
+}
+
+/* The driver core wakes a device to remove it, and lets it sleep again before: it is off then. */
+TEST_F(sensor, unbind_while_suspended_leaves_it_off)
+{
+	struct trace trace;
+
+	ASSERT_EQ(0, board_sensor_write(CAMERA, "power/autosuspend_delay_ms", "0"));
+	ASSERT_EQ(0, trace_clear(CAMERA));
+	ASSERT_EQ(0, board_sensor_unbind(CAMERA));
+	ASSERT_EQ(0, trace_get(CAMERA, &trace));
+	EXPECT_EQ(2 * NUM_PINS, trace.num);
+	EXPECT_EQ(trace.num, trace_find_pin(&trace, "iovdd", false, 0) + 1);
+	trace_free(&trace);
+	EXPECT_FALSE(board_log_has(self->log, "unbalanced"));
 }
 
 TEST_F(sensor, wrong_id_is_refused)
@@ -209,6 +237,27 @@ TEST_F(sensor, streaming_cycles_power_in_order)
 	trace_free(&trace);
 	EXPECT_EQ(0, board_errors(CAMERA, NULL));
 	EXPECT_EQ(self->usage, sensor_usage());
+}
+
+/* Counted from the stop, not from the start, which was longer ago than the delay. */
+TEST_F(sensor, power_lingers_after_a_long_stream)
+{
+	struct stream stream;
+	struct trace trace;
+	int fd;
+
+	fd = board_open_node(CAMERA, "camsim%u-raw");
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, stream_open(&stream, fd));
+	ASSERT_EQ(0, stream_start(&stream));
+	usleep(1500000);
+	ASSERT_EQ(0, stream_stop(&stream));
+	stream_close(&stream);
+	close(fd);
+	ASSERT_EQ(0, board_sensor_wait_suspended(CAMERA, SUSPEND_TIMEOUT));
+	ASSERT_EQ(0, trace_get(CAMERA, &trace));
+	check_lingers(_metadata, &trace);
+	trace_free(&trace);
 }
 
 TEST_F(sensor, works_when_kept_on)

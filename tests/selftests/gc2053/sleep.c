@@ -10,45 +10,28 @@
  */
 #include "kselftest_harness.h"
 
-#include "common.h"
+#include "bench.h"
 
 #define PM_TEST		"/sys/power/pm_test"
 #define PM_TEST_DELAY	"/sys/module/suspend/parameters/pm_test_delay"
 #define SLEEP_SECONDS	1
 
 FIXTURE(sleeping) {
-	int subdev, video, log;
-	long usage;
-	struct stream stream;
+	struct bench bench;
 };
 
 FIXTURE_SETUP(sleeping)
 {
-	ASSERT_EQ(0, sensor_reset());
-	self->log = board_log_open();
-	ASSERT_LE(0, self->log);
-	self->subdev = board_open_node(CAMERA, "gc2053 %u-0037");
-	ASSERT_LE(0, self->subdev);
-	ASSERT_EQ(0, reset_controls(self->subdev));
-	self->video = board_open_node(CAMERA, "camsim%u-raw");
-	ASSERT_LE(0, self->video);
-	ASSERT_EQ(0, stream_open(&self->stream, self->video));
-	self->usage = sensor_usage();
+	bench_open(_metadata, &self->bench);
 	/* Nothing but the sleep takes the power while a test runs. */
 	ASSERT_EQ(0, board_sensor_write(CAMERA, "power/autosuspend_delay_ms", "60000"));
 }
 
 FIXTURE_TEARDOWN(sleeping)
 {
-	stream_close(&self->stream);
-	close(self->video);
 	EXPECT_EQ(0, board_sensor_write(CAMERA, "power/autosuspend_delay_ms", "1000"));
-	EXPECT_EQ(0, reset_controls(self->subdev));
-	close(self->subdev);
-	EXPECT_EQ(self->usage, sensor_usage());
+	bench_close(_metadata, &self->bench);
 	EXPECT_EQ(0, sensor_reset());
-	EXPECT_FALSE(board_log_has(self->log, "underflow"));
-	close(self->log);
 }
 
 static int fall_asleep(void)
@@ -73,19 +56,19 @@ TEST_F(sleeping, a_stream_goes_on)
 	struct trace trace;
 	uint32_t before;
 
-	ASSERT_EQ(0, set_control(self->subdev, V4L2_CID_EXPOSURE, 321));
-	ASSERT_EQ(0, stream_start(&self->stream));
-	ASSERT_EQ(0, stream_next(&self->stream, &buffer, 5000));
+	ASSERT_EQ(0, set_control(self->bench.subdev, V4L2_CID_EXPOSURE, 321));
+	ASSERT_EQ(0, stream_start(&self->bench.stream));
+	ASSERT_EQ(0, stream_next(&self->bench.stream, &buffer, 5000));
 	before = buffer.sequence;
-	ASSERT_EQ(0, stream_return(&self->stream, &buffer));
+	ASSERT_EQ(0, stream_return(&self->bench.stream, &buffer));
 	ASSERT_EQ(0, trace_clear(CAMERA));
 
 	ASSERT_EQ(0, fall_asleep());
 	for (int i = 0; i < 2 * STREAM_BUFFERS; i++) {
-		ASSERT_EQ(0, stream_next(&self->stream, &buffer, 10000));
+		ASSERT_EQ(0, stream_next(&self->bench.stream, &buffer, 10000));
 		EXPECT_LT(before, buffer.sequence);
 		before = buffer.sequence;
-		ASSERT_EQ(0, stream_return(&self->stream, &buffer));
+		ASSERT_EQ(0, stream_return(&self->bench.stream, &buffer));
 	}
 
 	/* Standby, then no power for as long as it slept, then all of a start. */
@@ -107,7 +90,7 @@ TEST_F(sleeping, a_stream_goes_on)
 	EXPECT_LT(100, trace_count(&trace, TRACE_WRITE));
 	trace_free(&trace);
 
-	EXPECT_EQ(0, stream_stop(&self->stream));
+	EXPECT_EQ(0, stream_stop(&self->bench.stream));
 	/* The frame in which it fell asleep was cut short. */
 	EXPECT_EQ(board_errors(CAMERA, "frame-short"), board_errors(CAMERA, NULL));
 	EXPECT_GE(1, board_errors(CAMERA, NULL));
@@ -118,9 +101,9 @@ TEST_F(sleeping, a_lingering_sensor_loses_its_power)
 	struct v4l2_buffer buffer;
 	struct trace trace;
 
-	ASSERT_EQ(0, stream_start(&self->stream));
-	ASSERT_EQ(0, stream_next(&self->stream, &buffer, 5000));
-	ASSERT_EQ(0, stream_stop(&self->stream));
+	ASSERT_EQ(0, stream_start(&self->bench.stream));
+	ASSERT_EQ(0, stream_next(&self->bench.stream, &buffer, 5000));
+	ASSERT_EQ(0, stream_stop(&self->bench.stream));
 	ASSERT_NE(0, board_sensor_wait_suspended(CAMERA, 0));
 	ASSERT_EQ(0, trace_clear(CAMERA));
 
@@ -131,9 +114,9 @@ TEST_F(sleeping, a_lingering_sensor_loses_its_power)
 	trace_free(&trace);
 
 	/* And gets it back with the next stream. */
-	ASSERT_EQ(0, stream_start(&self->stream));
-	EXPECT_EQ(0, stream_next(&self->stream, &buffer, 5000));
-	EXPECT_EQ(0, stream_stop(&self->stream));
+	ASSERT_EQ(0, stream_start(&self->bench.stream));
+	EXPECT_EQ(0, stream_next(&self->bench.stream, &buffer, 5000));
+	EXPECT_EQ(0, stream_stop(&self->bench.stream));
 	EXPECT_EQ(0, board_errors(CAMERA, NULL));
 }
 
