@@ -328,7 +328,7 @@ def test_activation():
 
 def test_rtsps():
     """RTSPS through voletd-rtsps.socket; without that unit voletd says which, and plain RTSP can be switched off"""
-    board.must('install -d -m 0750 -g volet /etc/volet; cp /host/tls-cert.pem /etc/volet/cert.pem\n'
+    board.must('cp /host/tls-cert.pem /etc/volet/cert.pem\n'
                'install -m 0400 -o volet-sign /host/tls-key.pem /etc/volet/key.pem')
     tls = 'certificate = /etc/volet/cert.pem\nprivate-key = /etc/volet/key.pem\nrtsps-port = 8322\n'
     configure(configuration(extra=tls))
