@@ -117,7 +117,7 @@ def test_enabled():
     for number in ('69800', '69801', '69802'):
         assert number in users, users
     etc = (PRODUCT / 'etc/volet').stat()
-    assert (etc.st_mode & 0o7777, etc.st_uid) == (0o750, 0) and etc.st_gid == 69800, oct(etc.st_mode)
+    assert (etc.st_mode & 0o7777, etc.st_uid) == (0o751, 0) and etc.st_gid == 69800, oct(etc.st_mode)
 
 
 def command_of(unit):

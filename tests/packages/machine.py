@@ -18,6 +18,7 @@ import time
 SRC = pathlib.Path(__file__).resolve().parents[2]
 sys.path.append(str(SRC / 'tests/vm'))
 import volet_vm as vm                                                           # noqa: E402
+from commands import Commands                                                   # noqa: E402
 
 # Where a kernel's module directory says what is in which file and needs which.
 MODULES = ['virtio_blk', 'crc32c_generic', 'ext4', '9pnet_virtio', '9p']
@@ -66,7 +67,7 @@ def initramfs(board):
     vm.run(['sh', '-c', f'cd {tree} && find . | cpio -o -H newc --quiet | gzip -1 >{board}/initramfs.gz'])
 
 
-class Machine:
+class Machine(Commands):
     """
     A running board with `cameras` cameras. `share` is at /host on it. `forward` is [(port of
     127.0.0.1, the board's port)]. With `configure` it runs configure-board on the disk itself instead.
@@ -150,22 +151,6 @@ class Machine:
                 self.fail(f'this ran longer than {limit} s: {script}')
             time.sleep(pause)
             pause = min(pause * 1.5, 1)
-
-    def must(self, script, limit=120):
-        """The same, which has to succeed: what it printed."""
-        status, text = self.run(script, limit)
-        assert status == 0, f'on the board: {script}\nstatus {status}\n{text[-4000:]}'
-        return text
-
-    def until(self, script, limit=60):
-        """Until the script succeeds; what it printed then."""
-        end = time.monotonic() + limit
-        while True:
-            status, text = self.run(script)
-            if status == 0:
-                return text
-            assert time.monotonic() < end, f'not in {limit} s, on the board: {script}\nstatus {status}\n{text[-4000:]}'
-            time.sleep(0.5)
 
     def stop(self):
         if self.qemu.poll() is None:

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-The arm64 packages on the virtual board with systemd running (see machine.py): installed by dpkg, the
-modules built there by DKMS, started, watched over, reloaded, killed, upgraded and removed as on a user's
-machine. Viewers are on this side, through the board's network. The tests go on from each other, in
-this order. Run in the build root, as root, with build/native, build/deb and build/deb-arm64 made;
-the argument is the machine's directory in the cache.
+The packages on a machine with systemd running: installed by dpkg, started, watched over, reloaded,
+killed, upgraded and removed as on a user's machine. Viewers are on this side, through its network. The
+tests go on from each other, in this order. Run in the build root, as root, with build/native and
+build/deb made, in one of two ways:
+  through under-systemd          this machine's architecture, in a container, with test cameras
+  with a directory of the cache  arm64, on the virtual board (machine.py), with build/deb-arm64: modules built
+                                 there by DKMS, the cameras' nodes under udev's rules, swap
 """
 import contextlib
 import json
@@ -19,12 +21,14 @@ import time
 
 SRC = pathlib.Path(__file__).resolve().parents[2]
 sys.path += [str(SRC / 'tests/e2e'), str(SRC / 'tests/vm')]
+import container                                                                # noqa: E402
 import machine                                                                  # noqa: E402
 import run as board_run                                                         # noqa: E402
 import tap                                                                      # noqa: E402
 import volet_vm as vm                                                           # noqa: E402
 
-SHARE = pathlib.Path('/tmp/systemd-share')
+BOARD = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else None
+ARCH, SHARE = ('arm64', pathlib.Path('/tmp/share')) if BOARD else ('amd64', SRC / 'build/machine')
 TAGREAD = SRC / 'build/native/tests/tools/tagread'
 PASSWORDS = {'alice': 'the-word-of-alice', 'bob': 'the-word-of-bob'}
 PACKAGES = 'volet-daemon volet-sessions volet-tools'
@@ -41,7 +45,8 @@ def free_ports(count):
     return ports
 
 
-RTSP, RTSPS = free_ports(2)
+RTSP, RTSPS = free_ports(2) if BOARD else (8554, 8322)
+CAMERAS = ('cam0', 'cam1') if BOARD else ('test-2', 'test-3')
 
 
 def ha1(viewer):
@@ -49,13 +54,13 @@ def ha1(viewer):
 
 
 def configuration(bob='test-1', extra=''):
-    """Two cameras on the sensor's driver, two test cameras, and two viewers."""
-    viewers = {'alice': (ha1('alice'), ['cam0', 'cam1', 'test-0'])}
+    """Two cameras, on the board with the sensor's driver, two test cameras, and two viewers."""
+    viewers = {'alice': (ha1('alice'), [*CAMERAS, 'test-0'])}
     if bob:
         viewers['bob'] = (ha1('bob'), [bob])
-    tests = ''.join(f'\n[camera test-{i}]\nmedia = test\nsize = {SMALL}\nrate = 2\n' for i in (0, 1))
+    tests = ''.join(f'\n[camera test-{i}]\nmedia = test\nsize = {SMALL}\nrate = 5\n' for i in range(2 if BOARD else 4))
     # The board is emulated, and busy: a late picture is not what is tested here.
-    return board_run.configuration(2, None, 3, 60, viewers, f'age-limit-ms = 10000\n{extra}') + tests
+    return board_run.configuration(2 if BOARD else 0, None, 3, 60, viewers, f'age-limit-ms = 10000\n{extra}') + tests
 
 
 def configure(text):
@@ -111,10 +116,10 @@ def status():
 
 
 def sessions():
-    return status()['sessions']
+    return {session['id']: session for session in status()['sessions']}
 
 
-def until(condition, what, limit=90):
+def until(condition, what, limit=60):
     end = time.monotonic() + limit
     while not condition():
         assert time.monotonic() < end, f'not in {limit} s: {what}\n{journal()}'
@@ -122,7 +127,7 @@ def until(condition, what, limit=90):
 
 
 def journal(unit='volet*'):
-    return board.must(f"journalctl --no-pager --boot --lines 40 --output short-monotonic --unit '{unit}'")
+    return board.must(f"journalctl --sync; journalctl --no-pager --boot --lines 40 --output short-monotonic --unit '{unit}'")
 
 
 def show(unit, *properties):
@@ -167,13 +172,13 @@ def drop_in(unit, text, restart=True):
 
 
 def test_machine():
-    """systemd is the first process of a configured Debian of arm64, and no unit of it has failed"""
+    """systemd is the first process of a configured Debian, and no unit of it has failed"""
     board.until('systemctl is-system-running --wait', 300)
     version = board.must('systemctl --version').splitlines()[0]
     assert board.must('cat /proc/1/comm').strip() == 'systemd'
-    assert board.must('dpkg --print-architecture').strip() == 'arm64'
+    assert board.must('dpkg --print-architecture').strip() == ARCH
     assert not board.must('dpkg --audit')
-    return [version, board.must('uname -r').strip(), board.must('systemd-analyze').splitlines()[0]]
+    return [version, ARCH]
 
 
 def test_dkms():
@@ -203,8 +208,8 @@ def openable():
 
 def test_installed():
     """dpkg -i installs the others; the units are enabled and, without a configuration, neither started nor failed"""
-    test_installed.before = openable()
-    board.must(f'dpkg -i /host/volet-*_arm64.deb', 600)
+    test_installed.before = BOARD and openable()
+    board.must(f'dpkg -i /host/volet-*_{ARCH}.deb', 600)
     for unit in (*UNITS.split(), 'voletd.socket'):
         assert board.must(f'systemctl is-enabled {unit}').strip() == 'enabled', unit
     assert board.run('systemctl is-enabled voletd-rtsps.socket')[1].strip() == 'disabled'
@@ -239,21 +244,20 @@ def test_ready():
         status_of, said = board.run('systemctl restart voletd')
         assert status_of, said
         assert show('voletd', 'Result') == 'timeout', journal()
-        assert 'ready for 4 cameras' in board.must('journalctl -b -u voletd -n 15'), journal()
+        assert 'ready for 4 cameras' in journal('voletd.service'), journal()
     assert show('voletd', 'ActiveState') == 'active'
 
 
 def test_pictures():
-    """A viewer on the network is shown the pixels of each camera, from the driver that DKMS built"""
-    said = [assert_shown('alice', camera) for camera in ('cam0', 'cam1', 'test-0')]
-    assert '401' in shown('bob', 'cam0') + shown('bob', 'nothing'), 'bob has no right to cam0'
-    cameras = status()['cameras']
-    return [*said, *sorted({camera['memory'] for name, camera in cameras.items() if name.startswith('cam')})]
+    """A viewer on the network is shown the pixels of each camera, and of none that they may not see"""
+    said = [assert_shown('alice', camera) for camera in (*CAMERAS, 'test-0')]
+    assert 'camera=' not in shown('bob', CAMERAS[0]) and assert_shown('bob', 'test-1'), 'bob has a right to test-1 alone'
+    return [*said, *sorted({camera['memory'] for camera in status()['cameras'] if camera['name'] in CAMERAS})]
 
 
 def test_shut_in():
-    """Every process is in its unit, under its own uid, in seccomp, without new privileges, core dumps, swap, network"""
-    with watching('alice', 'cam0'), watching('bob', 'test-1'):
+    """Every process is in its unit, under its own uid, in seccomp, without new privileges, core dumps or the network"""
+    with watching('alice', CAMERAS[0]), watching('bob', 'test-1'):
         here = processes()
         names = sorted(here.values())
         assert names.count('volet-cam') >= 4 and names.count('volet-rtsp') == 2 and 'voletd' in names, names
@@ -272,7 +276,7 @@ def test_shut_in():
                 assert not int(value['CapBnd'], 16) and uids[pid] != '0', f'{name}\n{state}'
         apart = [uids[pid] for pid, name in here.items() if name in ('volet-rtsp', 'voletd')]
         assert len(set(apart)) == len(apart), uids
-    for unit in UNITS.split():
+    for unit in UNITS.split() if BOARD else ():     # a container need not have that controller
         swap = board.must(f'cat /sys/fs/cgroup/system.slice/{unit}/memory.swap.max').strip()
         assert swap == '0', f'{unit}: {swap}'
     return [' '.join(names)]
@@ -295,7 +299,7 @@ def test_swap():
     try:
         with drop_in('voletd.service', '[Service]\nMemorySwapMax=infinity\nRestart=no\n', restart=False):
             assert board.run('systemctl restart voletd')[0], 'it started with swap'
-            assert 'swap' in board.must('journalctl -b -u voletd -n 10'), journal()
+            assert 'swap' in journal('voletd.service'), journal()
         board.must(f'systemctl reset-failed; systemctl restart {UNITS}')
         assert_shown('alice', 'test-0')
     finally:
@@ -313,7 +317,7 @@ def test_activation():
     assert show('voletd', 'ActiveState') == 'active'
     with watching('alice', 'test-0'):
         board.must('systemctl restart voletd')
-        said.append(assert_shown('alice', 'cam0'))
+        said.append(assert_shown('alice', CAMERAS[0]))
     board.must('systemctl stop voletd.socket voletd.service')
     assert 'camera=' not in shown('alice', 'test-0')
     assert show('voletd', 'ActiveState') == 'inactive'
@@ -324,13 +328,13 @@ def test_activation():
 
 def test_rtsps():
     """RTSPS through voletd-rtsps.socket; without that unit voletd says which, and plain RTSP can be switched off"""
-    board.must('install -d -m 0750 -g volet /etc/volet; cp /host/tls-cert.pem /etc/volet/cert.pem\n'
+    board.must('cp /host/tls-cert.pem /etc/volet/cert.pem\n'
                'install -m 0400 -o volet-sign /host/tls-key.pem /etc/volet/key.pem')
     tls = 'certificate = /etc/volet/cert.pem\nprivate-key = /etc/volet/key.pem\nrtsps-port = 8322\n'
     configure(configuration(extra=tls))
     assert board.run('systemctl restart voletd')[0], 'a port in a network of its own is nobody\'s'
     assert 'voletd-rtsps.socket' in journal('voletd.service'), journal()
-    board.must('systemctl reset-failed voletd; systemctl stop voletd; systemctl enable --now voletd-rtsps.socket')
+    board.must('systemctl reset-failed voletd; systemctl stop voletd; systemctl enable voletd-rtsps.socket; systemctl restart voletd-rtsps.socket')
     board.must('systemctl start voletd')
     said = [assert_shown('alice', 'test-0', RTSPS)]
     asked = subprocess.run(['openssl', 's_client', '-connect', f'127.0.0.1:{RTSPS}', '-verify_return_error', '-CAfile',
@@ -375,9 +379,8 @@ def test_reload():
     assert_shown('bob', 'test-1')
 
 
-def after_death(old, restarts, what):
-    until(lambda: show('voletd', 'ActiveState', 'SubState') == ['active', 'running'] and
-          int(show('voletd', 'NRestarts')) > restarts, what)
+def after_death(old, pid, what):
+    until(lambda: show('voletd', 'ActiveState', 'SubState') == ['active', 'running'] and main_pid() != pid, what)
     until(lambda: not set(alive(old)), f'what was there before: {old}, of which are left {alive(old)}')
     return assert_shown('alice', 'test-0')
 
@@ -385,23 +388,23 @@ def after_death(old, restarts, what):
 def test_killed():
     """SIGKILL of voletd: started again, nothing of the old left in the cgroups; the same for volet-spawn"""
     with watching('alice', 'test-0'), watching('bob', 'test-1'):
-        restarts, spawn = int(show('voletd', 'NRestarts')), main_pid('volet-spawn')
+        pid, spawn = main_pid(), main_pid('volet-spawn')
         old = [pid for pid in processes() if pid != spawn]
         assert len(old) >= 7, processes()
-        board.must(f'kill -KILL {main_pid()}')
-        said = [after_death(old, restarts, 'voletd is back')]
+        board.must(f'kill -KILL {pid}')
+        said = [after_death(old, pid, 'voletd is back')]
         assert main_pid('volet-spawn') == spawn
     with watching('alice', 'test-0'):
-        restarts, old = int(show('voletd', 'NRestarts')), list(processes())
-        board.must(f'kill -KILL {main_pid("volet-spawn")}')
+        pid, old = main_pid(), list(processes())
+        board.must(f'kill -KILL {spawn}')
         until(lambda: main_pid('volet-spawn') not in (0, spawn), 'volet-spawn is back')
-        said.append(after_death(old, restarts, 'voletd is back'))
+        said.append(after_death(old, pid, 'voletd is back'))
     return said
 
 
 def test_watchdog():
     """A stopped voletd is killed by the watchdog and started again; without WatchdogSec it stays as it is"""
-    with drop_in('voletd.service', '[Service]\nWatchdogSec=0\n', restart=False):
+    with drop_in('voletd.service', '[Service]\nWatchdogSec=0\n'):
         board.must('systemctl restart voletd')
         pid = main_pid()
         board.must(f'kill -STOP {pid}')
@@ -409,18 +412,18 @@ def test_watchdog():
         assert main_pid() == pid and show('voletd', 'ActiveState') == 'active'
         assert board.must(f'cut -d" " -f3 /proc/{pid}/stat').strip() == 'T'
         board.must(f'kill -CONT {pid}')
-    restarts, pid, started = int(show('voletd', 'NRestarts')), main_pid(), time.monotonic()
+    pid, started = main_pid(), time.monotonic()
     old = [p for p in processes() if p != main_pid('volet-spawn')]
     board.must(f'kill -STOP {pid}')
-    said = after_death(old, restarts, 'voletd is back')
-    assert main_pid() != pid and 'atchdog' in journal('voletd.service'), journal()
+    said = after_death(old, pid, 'voletd is back')
+    assert 'atchdog' in journal('voletd.service'), journal()
     return [said, f'a picture again after {time.monotonic() - started:.0f} s, WatchdogSec=10 in it']
 
 
 def test_voletctl():
     """voletctl is for root alone; with the drop-in of the documentation also for a group, whose other users can't"""
     user = 'setpriv --reuid=someone --regid=someone {} voletctl status'
-    board.must('groupadd --system --gid 900 volet-admin')
+    board.must('id someone || useradd --uid 1000 someone; groupadd --system --gid 900 volet-admin')
     assert board.run(user.format('--groups=900'))[0], 'it is everybody\'s'
     text = (SRC / 'packaging/systemd/voletd-admin.conf').read_text().replace('GID', '900')
     with drop_in('voletd.service', text):
@@ -449,7 +452,7 @@ def newer(package, where):
     """The same package as the next version's."""
     tree = pathlib.Path('/tmp/newer')
     shutil.rmtree(tree, ignore_errors=True)
-    old, = SHARE.glob(f'{package}_*_arm64.deb')
+    old, = SHARE.glob(f'{package}_*_{ARCH}.deb')
     vm.run(['dpkg-deb', '-R', old, tree])
     control = tree / 'DEBIAN/control'
     version = re.search(r'^Version: (.*)$', control.read_text(), re.M)[1]
@@ -474,7 +477,7 @@ def test_upgrade():
     assert not set(pids) & {main_pid(), main_pid('volet-spawn')} and not alive(old), said
     assert not board.must('systemctl list-units --failed --no-legend'), said
     assert board.run('systemctl is-enabled voletd-rtsps.socket')[1].strip() == 'disabled'
-    return [assert_shown('alice', 'cam1')]
+    return [assert_shown('alice', CAMERAS[1])]
 
 
 def test_removed():
@@ -483,29 +486,31 @@ def test_removed():
     board.must(f'dpkg --remove {PACKAGES}', 300)
     assert not alive(old) and not board.must('ss -Hltn "sport = :8554"'), 'something runs'
     assert board.must('cat /etc/volet/volet.conf') == configuration(), 'the configuration went'
-    board.must('udevadm settle')
-    groups = board.must('stat -c %G /dev/video*').split()
-    assert set(groups) == {'video'}, groups
+    groups = BOARD and set(board.must('udevadm settle; stat -c %G /dev/video*').split())
+    assert groups in (None, {'video'}), groups
     board.must('rm -r /etc/volet/*')
-    board.must(f'dpkg --purge {PACKAGES} gc2053-dkms volet-camsim-dkms', 300)
-    left = board.must("find / -xdev -path /proc -prune -o -path /var/log -prune -o -path /usr/share/doc -prune -o "
+    board.must(f'dpkg --purge {PACKAGES}' + (' gc2053-dkms volet-camsim-dkms' if BOARD else ''), 300)
+    board.must('groupdel volet-admin')
+    left = board.must("find / -xdev -path /proc -prune -o -path /var/log -prune -o -path /host -prune -o "
                       "\\( -iname '*volet*' -o -iname '*gc2053*' -o -iname '*camsim*' \\) -print").splitlines()
     left += board.must("find /run /dev /tmp /var/tmp -iname '*volet*'").splitlines()
     left += board.must("systemctl list-unit-files --no-legend 'volet*'; systemctl list-units --all --no-legend 'volet*'"
                        ).splitlines()
     left += [line for line in board.must('getent passwd; getent group').splitlines() if line.startswith('volet')]
-    assert not [line for line in left if line and 'volet-admin' not in line], left
+    assert not [line for line in left if line], left
     assert not board.must('dpkg --audit') and not board.must('systemctl list-units --failed --no-legend')
 
 
 TESTS = [test_machine, test_dkms, test_installed, test_nodes, test_ready, test_pictures, test_shut_in, test_exposure,
          test_swap, test_activation, test_rtsps, test_reload, test_killed, test_watchdog, test_voletctl, test_journal,
          test_upgrade, test_removed]
+OF_THE_BOARD = [test_dkms, test_nodes, test_swap]
 
 
 def share():
-    SHARE.mkdir()
-    for path in [*(SRC / 'build/deb-arm64').glob('*_arm64.deb'), *(SRC / 'build/deb').glob('*-dkms_*_all.deb')]:
+    SHARE.mkdir(exist_ok=True)
+    native = [] if BOARD else (SRC / 'build/deb').glob('*_amd64.deb')
+    for path in [*native, *(SRC / 'build/deb-arm64').glob('*_arm64.deb'), *(SRC / 'build/deb').glob('*-dkms_*_all.deb')]:
         if 'dbgsym' not in path.name:
             shutil.copy(path, SHARE)
     vm.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '30',
@@ -515,10 +520,12 @@ def share():
 
 def main():
     global board                                    # one machine for all tests
-    where = pathlib.Path(sys.argv[1])
-    machine.configured(where)
     share()
-    with machine.Machine(where, SHARE, 2, [(RTSP, 8554), (RTSPS, 8322)]) as board:
+    if not BOARD:
+        board = container.Container()
+        return 1 if tap.run([test for test in TESTS if test not in OF_THE_BOARD]) else 0
+    machine.configured(BOARD)
+    with machine.Machine(BOARD, SHARE, 2, [(RTSP, 8554), (RTSPS, 8322)]) as board:
         board.connect()
         failures = tap.run(TESTS)
         shutil.copy(board.console, SRC / 'build/systemd-console.log')
