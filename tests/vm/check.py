@@ -87,7 +87,7 @@ mkdir -p /host/results
 tap() {
 	name=$1; shift
 	echo "volet: $name"
-	timeout 900 "$@" >/host/results/$name 2>&1
+	timeout ${LIMIT:-900} "$@" >/host/results/$name 2>&1
 	echo $? >/host/results/$name.status
 }
 """
@@ -174,8 +174,11 @@ def certificates(share):
                         '-out', share / f'{name}-cert.pem'], check=True, capture_output=True)
 
 
-def guest_part(tally, project, job, limit=3600, append='', displays=()):
-    """One board with two cameras that runs `job`, which leaves TAP in /host/results."""
+def guest_part(tally, project, job, limit=3600, append='', displays=(), kernel=None, keep=None):
+    """
+    One board with two cameras that runs `job`, which leaves TAP in /host/results; `keep` is where
+    those results go.
+    """
     share = pathlib.Path(tempfile.mkdtemp(prefix='check-'))
     share.chmod(0o755)
     viewers = {'alice': (run.ha1_of('alice', VIEWERS['alice']), ['cam0']),
@@ -190,7 +193,8 @@ def guest_part(tally, project, job, limit=3600, append='', displays=()):
             vm.say(line.removeprefix('volet: '))
 
     try:
-        with vm.Board(project, share, 2, on_line=relay, displays=displays, append=append) as board:
+        with vm.Board(project, share, 2, on_line=relay, displays=displays, append=append,
+                      kernel=kernel) as board:
             board.wait(limit)
     except vm.Failed as failure:
         tally.fail('the board\'s tests', str(failure))
@@ -202,11 +206,13 @@ def guest_part(tally, project, job, limit=3600, append='', displays=()):
         text = status.with_suffix('').read_text(errors='replace')
         tally.tap(f'board: {status.stem}', text, int(status.read_text()))
     started = {p.name for p in results.glob('*')} - {p.name for p in parts} - {p.stem for p in parts}
-    for name in sorted(started - {'dmesg.log'}):
+    for name in sorted(started - {'dmesg.log', 'gcov'}):
         tally.fail(f'board: {name} did not end', (results / name).read_text(errors='replace'))
     kernel_log(tally, results / 'dmesg.log')
     for report in share.glob('compliance-graph.log'):
         shutil.copy(report, vm.BUILD / 'compliance.log')
+    if keep and results.exists():
+        shutil.copytree(results, keep)
 
 
 def kernel_log(tally, path):

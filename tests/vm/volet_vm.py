@@ -50,6 +50,21 @@ class Failed(Exception):
     """Something a person must act on; the text says what."""
 
 
+class Kernel:
+    """What a board boots: Debian's own, or with `path` the directory that tests/debug/make-kernel made."""
+
+    def __init__(self, path=None):
+        self.path = path
+        self.release = (path / 'release').read_text().strip() if path else KERNEL
+        self.modules = (path or GUEST / 'usr') / 'lib/modules' / self.release
+        self.memory = 2560 if path else 1536    # a checking kernel has a shadow of its memory
+
+    def image(self):
+        """The plain image: QEMU unpacks a compressed one slowly, and not every compression."""
+        return self.path / 'Image' if self.path else cached(
+            f'vmlinuz-{KERNEL}', lambda part: shutil.copy(GUEST / f'boot/vmlinuz-{KERNEL}', part))
+
+
 def say(text):
     print(f'[{time.monotonic() - STARTED:6.1f} s] {text}', flush=True)
 
@@ -96,17 +111,17 @@ def guest_key():
     return (GUEST / '.volet-key').read_text().strip()
 
 
-def module_path(name):
+def module_path(kernel, name):
     """A stock module and what it depends on, in the order to load them."""
     deps = {}
-    for line in (GUEST / f'usr/lib/modules/{KERNEL}/modules.dep').read_text().splitlines():
+    for line in (kernel.modules / 'modules.dep').read_text().splitlines():
         path, _, needs = line.partition(':')
         deps[re.sub(r'\.ko.*', '', os.path.basename(path)).replace('-', '_')] = \
             needs.split()[::-1] + [path]
     return deps.get(name.replace('-', '_'), [])      # none: it is built in
 
 
-def initramfs():
+def initramfs(kernel):
     def make(part):
         tree = pathlib.Path('/tmp/initramfs')
         shutil.rmtree(tree, ignore_errors=True)
@@ -114,10 +129,10 @@ def initramfs():
         for name in ['proc', 'sys', 'dev', 'base', 'project', 'rw', 'root', 'modules']:
             (tree / name).mkdir()
         shutil.copy(GUEST / 'usr/bin/busybox', tree / 'bin/busybox')
-        order = list(dict.fromkeys(p for m in INITRAMFS_MODULES for p in module_path(m)))
+        order = list(dict.fromkeys(p for m in INITRAMFS_MODULES for p in module_path(kernel, m)))
         for i, path in enumerate(order):
             plain = tree / 'modules' / f'{i:02}-{os.path.basename(path).removesuffix(".xz")}'
-            data = GUEST / f'usr/lib/modules/{KERNEL}' / path
+            data = kernel.modules / path
             with plain.open('wb') as out:
                 subprocess.run(['xz', '-dc', data] if path.endswith('.xz') else ['cat', data],
                                stdout=out, check=True)
@@ -125,7 +140,7 @@ def initramfs():
         (tree / 'init').chmod(0o755)
         run(['sh', '-c', f'cd {tree} && find . | cpio -o -H newc --quiet | gzip -1 >{part}'])
     text = (SRC / 'tests/vm/guest/initramfs-init').read_text()
-    return cached(f'initramfs-{key(KERNEL, INITRAMFS_MODULES, text)}.gz', make)
+    return cached(f'initramfs-{key(kernel.release, INITRAMFS_MODULES, text)}.gz', make)
 
 
 def scenes():
@@ -222,33 +237,35 @@ def build_selftests():
     return out
 
 
-def depmod(tree, modules):
+def depmod(kernel, tree, modules):
     """Dependencies and aliases of the stock modules and ours together, as after an install."""
     lib = pathlib.Path('/tmp/depmod')
     shutil.rmtree(lib, ignore_errors=True)
-    dest = lib / f'lib/modules/{KERNEL}'
-    shutil.copytree(GUEST / f'usr/lib/modules/{KERNEL}', dest, symlinks=True)
+    dest = lib / f'lib/modules/{kernel.release}'
+    shutil.copytree(kernel.modules, dest, symlinks=True, ignore=shutil.ignore_patterns('build', 'source'))
     (dest / 'updates').mkdir()
     for ko in modules:
         shutil.copy(ko, dest / 'updates')
-    run(['depmod', '-b', lib, KERNEL])
-    out = tree / f'usr/lib/modules/{KERNEL}'
-    (out / 'updates').mkdir(parents=True)
-    for path in [*dest.glob('modules.*'), *(dest / 'updates').glob('*.ko')]:
+    run(['depmod', '-b', lib, kernel.release])
+    out = tree / f'usr/lib/modules/{kernel.release}'
+    # Debian's are in the base image already.
+    stock = dest.glob('kernel/**/*.ko') if kernel.path else ()
+    for path in [*dest.glob('modules.*'), *(dest / 'updates').glob('*.ko'), *stock]:
+        (out / path.relative_to(dest)).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, out / path.relative_to(dest))
     shutil.rmtree(lib)
 
 
-def project_image(modules, programs, extra=(), faulty=()):
+def project_image(modules, programs, extra=(), faulty=(), kernel=None):
     """
     What was built, as the second image. `programs` is a meson build directory, which is
     installed; of those in `faulty` the programs go to /usr/libexec/volet-NAME. `extra` are (path
-    in the guest, file or directory) pairs.
+    in the guest, file or directory) pairs. Without `kernel` it is for Debian's.
     """
     tree = pathlib.Path('/tmp/project')
     shutil.rmtree(tree, ignore_errors=True)
     tree.mkdir()
-    depmod(tree, modules)
+    depmod(kernel or Kernel(), tree, modules)
     run(['meson', 'install', '-C', programs, '--no-rebuild', '--quiet', '--destdir', tree])
     for out in faulty:
         where = tree / f'usr/libexec/volet-{out.name}'
@@ -260,7 +277,7 @@ def project_image(modules, programs, extra=(), faulty=()):
         dest = tree / where.lstrip('/')
         dest.parent.mkdir(parents=True, exist_ok=True)
         (shutil.copytree if pathlib.Path(what).is_dir() else shutil.copy)(what, dest)
-    image = BUILD / 'project.squashfs'
+    image = BUILD / ('debug-project.squashfs' if kernel else 'project.squashfs')
     part = image.with_suffix('.part')           # a board that runs keeps the image it booted
     run(['mksquashfs', tree, part, '-comp', 'lz4', '-noappend', '-no-progress', '-quiet',
          '-all-root'])
@@ -269,12 +286,12 @@ def project_image(modules, programs, extra=(), faulty=()):
     return image
 
 
-def device_tree(cameras):
+def device_tree(cameras, kernel):
     """QEMU's own tree of the `virt` machine with the project's overlay merged in."""
     dt = BUILD / 'dt'
     dt.mkdir(parents=True, exist_ok=True)
     # The dump is padded to 1 MiB, which the kernel doesn't boot with: dtc packs it.
-    run([*QEMU, '-machine', f'virt,dumpdtb={dt}/dump.dtb'])
+    run([*QEMU, '-m', str(kernel.memory), '-machine', f'virt,dumpdtb={dt}/dump.dtb'])
     run(['dtc', '-q', '-I', 'dtb', '-O', 'dtb', '-o', dt / 'virt.dtb', dt / 'dump.dtb'])
     names = ['virt-camsim'] + [f'virt-camsim{i}' for i in range(2, cameras + 1)]
     overlays = []
@@ -292,8 +309,7 @@ def device_tree(cameras):
 
 # ---- a running board ---------------------------------------------------------------------
 
-QEMU = ['qemu-system-aarch64', '-cpu', 'cortex-a53', '-smp', '2', '-m', '1536',
-        '-accel', 'tcg,thread=multi', '-display', 'none', '-nodefaults', '-no-reboot']
+QEMU = ['qemu-system-aarch64', '-cpu', 'cortex-a53', '-smp', '2', '-accel', 'tcg,thread=multi', '-display', 'none', '-nodefaults', '-no-reboot']
 
 
 class Board:
@@ -302,19 +318,20 @@ class Board:
     `on_line` gets each line of its console. `forward` is [(host port, guest port)], bound to
     127.0.0.1 on the host; the guest itself can reach nothing. `displays` are sizes of virtual
     displays; what they show is in DIRECTORY/dumps once the guest has asked for it (see `dump`).
-    `append` is more of the kernel's command line.
+    `append` is more of the kernel's command line; without `kernel` it is Debian's.
     """
 
     def __init__(self, project, share, cameras=1, forward=(), on_line=None, interactive=False,
-                 displays=(), append=''):
+                 displays=(), append='', kernel=None):
+        kernel = kernel or Kernel()
         net = 'user,id=n0,restrict=on' + ''.join(
             f',hostfwd=tcp:127.0.0.1:{host}-:{guest}' for host, guest in forward)
         self.on_line = on_line
         self.lines = []
         self.changed = threading.Condition()
         self.interactive = interactive
-        command = [*QEMU, '-machine', 'virt', '-dtb', device_tree(cameras),
-                   '-kernel', self.kernel(), '-initrd', initramfs(),
+        command = [*QEMU, '-machine', 'virt', '-m', str(kernel.memory), '-dtb', device_tree(cameras, kernel),
+                   '-kernel', kernel.image(), '-initrd', initramfs(kernel),
                    '-append', f'console=ttyAMA0 quiet panic=-1 cma=128M {append}',
                    '-serial', 'mon:stdio' if interactive else 'stdio', '-netdev', net,
                    '-device', 'virtio-net-pci,netdev=n0,romfile=', '-device', 'virtio-rng-pci',
@@ -335,12 +352,6 @@ class Board:
         self.reader = threading.Thread(target=self.read, daemon=True)
         if not interactive:
             self.reader.start()
-
-    @staticmethod
-    def kernel():
-        """The plain image: QEMU unpacks a compressed one slowly, and not every compression."""
-        return cached(f'vmlinuz-{KERNEL}', lambda part: shutil.copy(
-            GUEST / f'boot/vmlinuz-{KERNEL}', part))
 
     def read(self):
         for raw in self.qemu.stdout:
