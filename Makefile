@@ -11,7 +11,11 @@ CAMERAS ?= 1
 RTSP_PORT ?= 8554
 DURATION ?= 0
 
-.PHONY: help run check soak vm roots build deb series check-packages size clean
+# Of `make check-debug`
+CYCLES ?= 1000
+SECONDS ?= 120
+
+.PHONY: help run check check-debug soak vm roots build deb series check-packages size clean
 
 help:
 	@echo 'make run       boot the virtual camera board and stream: prints an rtsp:// address'
@@ -19,6 +23,9 @@ help:
 	@echo '               DURATION=seconds to stop by itself (else Ctrl-C)'
 	@echo 'make check     every test, about 40 minutes; the last line is "N passed, N failed, N skipped"'
 	@echo '               ONLY="native operate:test_end" some parts of it, or some tests of a part'
+	@echo 'make check-debug the kernel modules on a kernel with KASAN, lockdep, kmemleak and fault injection:'
+	@echo '               that kernel is built once, up to 25 minutes and 1 GB of the cache; then about 25 more.'
+	@echo '               CYCLES=1000 bind/unbind cycles, SECONDS=120 of random ioctls, ONLY="fail order"'
 	@echo 'make soak      the attacks at their full length, an hour or two'
 	@echo 'make vm        a shell on the board, with the drivers loaded and the tests in /volet'
 	@echo 'make build     build the modules and the programs for arm64 into build/'
@@ -42,6 +49,9 @@ run: roots
 
 check: roots
 	@$(enter)/check.py $(ONLY)
+
+check-debug: roots
+	@VOLET_PASS='CYCLES=$(CYCLES) SECONDS=$(SECONDS)' $(vm)/enter python3 -B tests/debug/check_debug.py $(ONLY)
 
 soak: roots
 	@$(enter)/soak.py

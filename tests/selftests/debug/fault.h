@@ -6,14 +6,63 @@
 #ifndef VOLET_SELFTESTS_DEBUG_FAULT_H
 #define VOLET_SELFTESTS_DEBUG_FAULT_H
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "../board.h"
 
 #define FAULT_DEBUGFS	"/sys/kernel/debug/"
 #define FAULT_NTH	"/proc/thread-self/fail-nth"
+
+/* Where a function of the kernel begins, and where the next one does */
+static inline int fault_find_function(const char *name, unsigned long *start, unsigned long *end)
+{
+	char *text = board_read_file("/proc/kallsyms"), key[64], *found;
+	int ret = -ENOENT;
+
+	if (!text)
+		return -errno;
+	snprintf(key, sizeof(key), " %s\n", name);
+	found = strstr(text, key);
+	if (found) {
+		while (found > text && found[-1] != '\n')
+			found--;
+		*start = strtoul(found, NULL, 16);
+		*end = ~0ul;
+		for (char *line = text; line; line = strchr(line, '\n'), line += !!line) {
+			unsigned long at = strtoul(line, NULL, 16);
+
+			if (!*line)
+				break;
+			if (at > *start && at < *end)
+				*end = at;
+		}
+		ret = 0;
+	}
+	free(text);
+	return ret;
+}
+
+/* No allocation fails that this function, or what it calls, makes. */
+static inline int fault_spare(const char *function)
+{
+	static const char * const names[] = { "failslab", "fail_page_alloc" };
+	unsigned long ends[2];
+	int ret = fault_find_function(function, &ends[0], &ends[1]);
+
+	for (size_t i = 0; !ret && i < 4; i++) {
+		char path[64], text[32];
+
+		snprintf(path, sizeof(path), FAULT_DEBUGFS "%s/reject-%s", names[i / 2],
+			 i % 2 ? "end" : "start");
+		snprintf(text, sizeof(text), "%#lx", ends[i % 2]);
+		ret = board_write_file(path, text);
+	}
+	return ret;
+}
 
 /* Allocations that may wait fail as well, and without a trace of each in the log. */
 static inline int fault_setup(void)
