@@ -197,9 +197,13 @@ TEST_F_TIMEOUT(buffers, imported, 120)
 	int type = V4L2_BUF_TYPE_VIDEO_CAPTURE;
 	struct udmabuf memory;
 	size_t wrong = 0;
+	int ret;
 
 	ASSERT_EQ(0, dmabuf_request(self->bench.nv12, 1));
-	ASSERT_EQ(0, own_memory(self->bench.nv12, &memory));
+	ret = own_memory(self->bench.nv12, &memory);
+	if (ret == -ENOENT)
+		SKIP(goto none, "no memory that the queue takes: it wants contiguous pages, and there is no " CMA_HEAP);
+	ASSERT_EQ(0, ret);
 	memset(memory.data, CANARY, memory.size);
 	ASSERT_EQ(0, ioctl(self->bench.nv12, VIDIOC_STREAMON, &type));
 	ASSERT_EQ(1, poll(&poll_fd, 1, TIMEOUT));
@@ -219,6 +223,10 @@ TEST_F_TIMEOUT(buffers, imported, 120)
 	udmabuf_close(&memory);
 	if (!variant->node_first)
 		close(self->bench.nv12);
+	return;
+none:
+	close(self->bench.nv12);
+	ASSERT_EQ(0, gone(variant->board));
 }
 
 /* The other camera's memory is the first's, which goes while both stream. */
