@@ -44,13 +44,13 @@ void camsim_put(struct camsim *camsim)
 	kref_put(&camsim->kref, camsim_free);
 }
 
-void camsim_set_pin(struct camsim *camsim, enum gc2053_pin pin, bool on)
+void camsim_set_pin(struct camsim *camsim, enum sensor_pin pin, bool on)
 {
 	unsigned long flags;
 
 	spin_lock_irqsave(&camsim->lock, flags);
-	if (!!(camsim->model.pins & BIT(pin)) != on) {
-		gc2053_set_pin(&camsim->model, pin, on, ktime_get_ns());
+	if ((camsim->chip.model->pins & BIT(pin)) && !!(camsim->chip.pins & BIT(pin)) != on) {
+		sensor_set_pin(&camsim->chip, pin, on, ktime_get_ns());
 		camsim_trace_pin(camsim, pin, on);
 	}
 	spin_unlock_irqrestore(&camsim->lock, flags);
@@ -60,7 +60,7 @@ void camsim_set_pin(struct camsim *camsim, enum gc2053_pin pin, bool on)
 }
 
 /* A fault that is armed for the n-th thing switched on counts down to it. */
-static int camsim_switch_on(struct camsim *camsim, enum gc2053_pin pin)
+static bool camsim_fails_to_switch_on(struct camsim *camsim)
 {
 	unsigned long flags;
 	bool fails;
@@ -68,11 +68,7 @@ static int camsim_switch_on(struct camsim *camsim, enum gc2053_pin pin)
 	spin_lock_irqsave(&camsim->lock, flags);
 	fails = camsim->faults.power && !--camsim->faults.power;
 	spin_unlock_irqrestore(&camsim->lock, flags);
-	if (fails)
-		return -EIO;
-
-	camsim_set_pin(camsim, pin, true);
-	return 0;
+	return fails;
 }
 
 /* -----------------------------------------------------------------------------
@@ -81,7 +77,14 @@ static int camsim_switch_on(struct camsim *camsim, enum gc2053_pin pin)
 
 static int camsim_supply_enable(struct regulator_dev *rdev)
 {
-	return camsim_switch_on(rdev_get_drvdata(rdev), rdev_get_id(rdev));
+	struct camsim *camsim = rdev_get_drvdata(rdev);
+
+	if (camsim_fails_to_switch_on(camsim))
+		return -EIO;
+	/* A rail that is missing comes on without anybody's knowing that it doesn't. */
+	if (READ_ONCE(camsim->faults.missing_rail) != 1 + rdev_get_id(rdev))
+		camsim_set_pin(camsim, rdev_get_id(rdev), true);
+	return 0;
 }
 
 static int camsim_supply_disable(struct regulator_dev *rdev)
@@ -94,7 +97,7 @@ static int camsim_supply_is_enabled(struct regulator_dev *rdev)
 {
 	struct camsim *camsim = rdev_get_drvdata(rdev);
 
-	return !!(READ_ONCE(camsim->model.pins) & BIT(rdev_get_id(rdev)));
+	return !!(READ_ONCE(camsim->chip.pins) & BIT(rdev_get_id(rdev)));
 }
 
 static const struct regulator_ops camsim_supply_ops = {
@@ -112,15 +115,15 @@ static const struct regulator_ops camsim_supply_ops = {
 
 static const struct regulator_desc camsim_supplies[] = {
 	{
-		.name = "iovdd", .of_match = "iovdd", .id = GC2053_IOVDD,
+		.name = "iovdd", .of_match = "iovdd", .id = SENSOR_IOVDD,
 		.fixed_uV = 1800000, CAMSIM_SUPPLY,
 	},
 	{
-		.name = "avdd", .of_match = "avdd", .id = GC2053_AVDD,
+		.name = "avdd", .of_match = "avdd", .id = SENSOR_AVDD,
 		.fixed_uV = 2800000, CAMSIM_SUPPLY,
 	},
 	{
-		.name = "dvdd", .of_match = "dvdd", .id = GC2053_DVDD,
+		.name = "dvdd", .of_match = "dvdd", .id = SENSOR_DVDD,
 		.fixed_uV = 1200000, CAMSIM_SUPPLY,
 	},
 };
@@ -147,19 +150,24 @@ static int camsim_supplies_init(struct camsim *camsim)
 
 static int camsim_clock_enable(struct clk_hw *hw)
 {
-	return camsim_switch_on(container_of(hw, struct camsim, clock), GC2053_XCLK);
+	struct camsim *camsim = container_of(hw, struct camsim, clock);
+
+	if (camsim_fails_to_switch_on(camsim))
+		return -EIO;
+	camsim_clock_set(camsim, true);
+	return 0;
 }
 
 static void camsim_clock_disable(struct clk_hw *hw)
 {
-	camsim_set_pin(container_of(hw, struct camsim, clock), GC2053_XCLK, false);
+	camsim_clock_set(container_of(hw, struct camsim, clock), false);
 }
 
 static int camsim_clock_is_enabled(struct clk_hw *hw)
 {
 	struct camsim *camsim = container_of(hw, struct camsim, clock);
 
-	return !!(READ_ONCE(camsim->model.pins) & BIT(GC2053_XCLK));
+	return READ_ONCE(camsim->clock_on);
 }
 
 static unsigned long camsim_clock_rate(struct clk_hw *hw, unsigned long parent_rate)
@@ -190,16 +198,16 @@ static int camsim_clock_init(struct camsim *camsim)
  * Reset and power-down lines, as the pins see them: low resets, low powers down
  */
 
-static enum gc2053_pin camsim_line_pin(unsigned int offset)
+static enum sensor_pin camsim_line_pin(unsigned int offset)
 {
-	return offset ? GC2053_PWDN : GC2053_RESET;
+	return offset ? SENSOR_PWDN : SENSOR_RESET;
 }
 
 static int camsim_line_get(struct gpio_chip *gc, unsigned int offset)
 {
 	struct camsim *camsim = gpiochip_get_data(gc);
 
-	return !!(READ_ONCE(camsim->model.pins) & BIT(camsim_line_pin(offset)));
+	return !!(READ_ONCE(camsim->chip.pins) & BIT(camsim_line_pin(offset)));
 }
 
 static void camsim_line_set(struct gpio_chip *gc, unsigned int offset, int value)
@@ -248,7 +256,16 @@ static void camsim_put_node_action(void *data)
 	of_node_put(data);
 }
 
-static struct camsim *camsim_alloc(struct device *dev)
+/*
+ * The frame on the wires. A line is computed in fours and may reach into the next; lines beyond the
+ * array's height are not computed.
+ */
+static size_t camsim_raw_size(const struct sensor_model *model)
+{
+	return (model->max_width * model->height + 4) * 2;
+}
+
+static struct camsim *camsim_alloc(struct device *dev, const struct sensor_model *model)
 {
 	struct camsim *camsim;
 	unsigned int i;
@@ -262,11 +279,12 @@ static struct camsim *camsim_alloc(struct device *dev)
 	spin_lock_init(&camsim->lock);
 	spin_lock_init(&camsim->queue_lock);
 	init_waitqueue_head(&camsim->wait);
+	camsim_clock_init_late(camsim);
 	for (i = 0; i < CAMSIM_NUM_NODES; i++)
 		INIT_LIST_HEAD(&camsim->queues[i].buffers);
-	gc2053_init(&camsim->model, XCLK_HZ);
+	sensor_init(&camsim->chip, model, XCLK_HZ);
 
-	camsim->raw = vzalloc(CAMSIM_RAW_SIZE);
+	camsim->raw = vzalloc(camsim_raw_size(model));
 	camsim->tables = camsim_tables_alloc();
 	camsim->trace = camsim_trace_alloc();
 	if (!camsim->raw || !camsim->tables || !camsim->trace) {
@@ -313,14 +331,27 @@ err_graph:
 
 static int camsim_probe(struct platform_device *pdev)
 {
+	const struct sensor_model *model;
 	struct device *dev = &pdev->dev;
 	struct device_node *bus;
 	struct camsim *camsim;
+	u16 address;
 	int ret;
 
-	camsim = camsim_alloc(dev);
+	bus = of_get_child_by_name(dev->of_node, "i2c");
+	if (!bus)
+		return dev_err_probe(dev, -EINVAL, "no i2c node: the sensor goes there\n");
+	ret = devm_add_action_or_reset(dev, camsim_put_node_action, bus);
+	if (ret)
+		return ret;
+	model = camsim_i2c_model(dev, bus, &address);
+	if (IS_ERR(model))
+		return PTR_ERR(model);
+
+	camsim = camsim_alloc(dev, model);
 	if (!camsim)
 		return -ENOMEM;
+	camsim->sensor_address = address;
 
 	/* Supplies, clock and lines are devm's and call back until they are gone. */
 	ret = devm_add_action_or_reset(dev, camsim_put_action, camsim);
@@ -332,13 +363,6 @@ static int camsim_probe(struct platform_device *pdev)
 	if (ret || camsim->id > 0xff)
 		return dev_err_probe(dev, -EINVAL,
 				     "volet,camera-id must be there, and below 256\n");
-
-	bus = of_get_child_by_name(dev->of_node, "i2c");
-	if (!bus)
-		return dev_err_probe(dev, -EINVAL, "no i2c node: the sensor goes there\n");
-	ret = devm_add_action_or_reset(dev, camsim_put_node_action, bus);
-	if (ret)
-		return ret;
 
 	ret = camsim_init_parts(camsim, bus);
 	if (ret)
@@ -354,6 +378,7 @@ static void camsim_remove(struct platform_device *pdev)
 
 	camsim_debugfs_remove(camsim);
 	i2c_del_adapter(&camsim->adapter);
+	cancel_delayed_work_sync(&camsim->late_clock);
 	camsim_scene_cleanup(camsim);
 	camsim_graph_cleanup(camsim);
 }
@@ -403,10 +428,15 @@ static int __init camsim_init(void)
 		return ret;
 	}
 
+	ret = camsim_faults_init();
+	if (ret)
+		return ret;
 	camsim_debugfs_init();
 	ret = platform_driver_register(&camsim_driver);
-	if (ret)
+	if (ret) {
 		camsim_debugfs_exit();
+		camsim_faults_exit();
+	}
 	return ret;
 }
 module_init(camsim_init);
@@ -415,6 +445,7 @@ static void __exit camsim_exit(void)
 {
 	platform_driver_unregister(&camsim_driver);
 	camsim_debugfs_exit();
+	camsim_faults_exit();
 }
 module_exit(camsim_exit);
 

@@ -14,6 +14,8 @@
  *		0 for the generated scene
  *	18-19	CRC-16 (polynomial 0x1021, initial value 0xffff, not reflected) of bytes 0-17
  *
+ * It is at the left edge of the picture, in its first lines and again in its last.
+ *
  * Row r of the cells holds bytes 5r to 5r + 4, most significant bit leftmost, 1 is white.
  */
 #ifndef CAMSIM_H
@@ -25,6 +27,14 @@
 #define CAMSIM_CID_BASE		(V4L2_CID_USER_BASE + 0xca00)
 /* Boolean, on the sub-device camsimN-csi, "Pixel Tag" */
 #define CAMSIM_CID_PIXEL_TAG	(CAMSIM_CID_BASE + 0)
+/* On the same with faults=1: buttons, and a percentage. They have vivid's names, see faults.c. */
+#define CAMSIM_CID_DISCONNECT		(CAMSIM_CID_BASE + 1)
+#define CAMSIM_CID_BUF_ERROR		(CAMSIM_CID_BASE + 2)
+#define CAMSIM_CID_DROP_PERCENT		(CAMSIM_CID_BASE + 3)
+#define CAMSIM_CID_REQBUFS_ERROR	(CAMSIM_CID_BASE + 4)
+#define CAMSIM_CID_QBUF_ERROR		(CAMSIM_CID_BASE + 5)
+#define CAMSIM_CID_STREAMON_ERROR	(CAMSIM_CID_BASE + 6)
+#define CAMSIM_CID_FATAL_ERROR		(CAMSIM_CID_BASE + 7)
 
 #define CAMSIM_TAG_BYTES	20
 #define CAMSIM_TAG_ROWS		4
@@ -32,8 +42,5 @@
 #define CAMSIM_TAG_CELL		16	/* pixels, both ways */
 #define CAMSIM_TAG_WIDTH	(CAMSIM_TAG_COLUMNS * CAMSIM_TAG_CELL)
 #define CAMSIM_TAG_HEIGHT	(CAMSIM_TAG_ROWS * CAMSIM_TAG_CELL)
-/* The tag is at the left edge of the pixel array, twice */
-#define CAMSIM_TAG_Y0		0
-#define CAMSIM_TAG_Y1		1016
 
 #endif

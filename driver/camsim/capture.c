@@ -12,14 +12,33 @@
 
 static const struct vb2_mem_ops *camsim_memops;
 
-static const struct camsim_node_info {
-	const char *name;
-	u32 code, fourcc;
-	u32 bytes_per_pixel;
-} camsim_node_infos[CAMSIM_NUM_NODES] = {
-	[CAMSIM_RAW] = { "raw", MEDIA_BUS_FMT_SRGGB10_1X10, V4L2_PIX_FMT_SRGGB10, 2 },
-	[CAMSIM_NV12] = { "nv12", MEDIA_BUS_FMT_YUYV8_1_5X8, V4L2_PIX_FMT_NV12, 1 },
+static const char * const camsim_node_names[CAMSIM_NUM_NODES] = {
+	[CAMSIM_RAW] = "raw",
+	[CAMSIM_NV12] = "nv12",
 };
+
+static const struct camsim_format camsim_nv12_format = {
+	.code = MEDIA_BUS_FMT_YUYV8_1_5X8,
+	.fourcc = V4L2_PIX_FMT_NV12,
+	.bits = 8,
+	.bytes = 1,
+};
+
+/* A node's formats by number, NULL beyond the last; and by what they are called, NULL for none */
+static const struct camsim_format *camsim_node_format(const struct camsim_node *node, u32 index)
+{
+	if (node->id == CAMSIM_NV12)
+		return index ? NULL : &camsim_nv12_format;
+	return camsim_format(node->camsim, index);
+}
+
+static const struct camsim_format *camsim_node_format_of(const struct camsim_node *node,
+							 u32 fourcc)
+{
+	if (node->id == CAMSIM_NV12)
+		return fourcc == V4L2_PIX_FMT_NV12 ? &camsim_nv12_format : NULL;
+	return camsim_format_of_fourcc(node->camsim, fourcc);
+}
 
 int camsim_capture_set_allocator(const char *name)
 {
@@ -42,6 +61,8 @@ static int camsim_queue_setup(struct vb2_queue *q, unsigned int *num_buffers,
 {
 	struct camsim_node *node = vb2_get_drv_priv(q);
 
+	if (camsim_fault_take(node->camsim, &node->camsim->faults.reqbufs_error))
+		return -EINVAL;
 	if (*num_planes)
 		return sizes[0] < node->format.sizeimage ? -EINVAL : 0;
 	*num_planes = 1;
@@ -53,6 +74,8 @@ static int camsim_buf_prepare(struct vb2_buffer *vb)
 {
 	struct camsim_node *node = vb2_get_drv_priv(vb->vb2_queue);
 
+	if (camsim_fault_take(node->camsim, &node->camsim->faults.qbuf_error))
+		return -EINVAL;
 	/* The payload is not known before the frame is. */
 	if (vb2_plane_size(vb, 0) < node->format.sizeimage)
 		return -EINVAL;
@@ -109,9 +132,11 @@ static int camsim_check_format(struct camsim_node *node)
 	sd = media_entity_to_v4l2_subdev(source->entity);
 	state = v4l2_subdev_lock_and_get_active_state(sd);
 	fmt = v4l2_subdev_state_get_format(state, source->index);
-	if (fmt->width != node->format.width || fmt->height != node->format.height) {
-		dev_dbg(node->camsim->dev, "%s is %ux%u, %s is %ux%u\n", sd->name, fmt->width,
-			fmt->height, node->vdev.name, node->format.width, node->format.height);
+	if (fmt->width != node->format.width || fmt->height != node->format.height ||
+	    fmt->code != camsim_node_format_of(node, node->format.pixelformat)->code) {
+		dev_dbg(node->camsim->dev, "%s is %ux%u %#x, %s is %ux%u %p4cc\n", sd->name,
+			fmt->width, fmt->height, fmt->code, node->vdev.name, node->format.width,
+			node->format.height, &node->format.pixelformat);
 		ret = -EPIPE;
 	}
 	v4l2_subdev_unlock_state(state);
@@ -144,8 +169,10 @@ static void camsim_queue_start(struct camsim_node *node)
 static int camsim_start_streaming(struct vb2_queue *q, unsigned int count)
 {
 	struct camsim_node *node = vb2_get_drv_priv(q);
-	int ret;
+	int ret = -EINVAL;
 
+	if (camsim_fault_take(node->camsim, &node->camsim->faults.streamon_error))
+		goto err_buffers;
 	ret = video_device_pipeline_start(&node->vdev, &node->camsim->pipe);
 	if (ret)
 		goto err_buffers;
@@ -193,13 +220,16 @@ static const struct vb2_ops camsim_queue_ops = {
 
 static void camsim_adjust_format(const struct camsim_node *node, struct v4l2_pix_format *pix)
 {
-	const struct camsim_node_info *info = &camsim_node_infos[node->id];
+	const struct camsim_format *format = camsim_node_format_of(node, pix->pixelformat);
+	const struct sensor_model *model = node->camsim->chip.model;
 
-	pix->width = clamp(round_down(pix->width, 4), CAMSIM_MIN_WIDTH, CAMSIM_ARRAY_WIDTH);
-	pix->height = clamp(round_down(pix->height, 2), CAMSIM_MIN_HEIGHT, CAMSIM_ARRAY_HEIGHT);
-	pix->pixelformat = info->fourcc;
+	if (!format)
+		format = camsim_node_format(node, 0);
+	pix->width = clamp(round_down(pix->width, 4), CAMSIM_MIN_WIDTH, model->width);
+	pix->height = clamp(round_down(pix->height, 2), CAMSIM_MIN_HEIGHT, model->height);
+	pix->pixelformat = format->fourcc;
 	pix->field = V4L2_FIELD_NONE;
-	pix->bytesperline = pix->width * info->bytes_per_pixel;
+	pix->bytesperline = pix->width * format->bytes;
 	pix->sizeimage = pix->bytesperline * pix->height;
 	pix->flags = 0;
 	pix->ycbcr_enc = V4L2_YCBCR_ENC_601;
@@ -224,12 +254,18 @@ static int camsim_querycap(struct file *file, void *fh, struct v4l2_capability *
 static int camsim_enum_fmt(struct file *file, void *fh, struct v4l2_fmtdesc *f)
 {
 	struct camsim_node *node = video_drvdata(file);
-	const struct camsim_node_info *info = &camsim_node_infos[node->id];
+	const struct camsim_format *format;
+	u32 i, left = f->index;
 
-	if (f->index || (f->mbus_code && f->mbus_code != info->code))
-		return -EINVAL;
-	f->pixelformat = info->fourcc;
-	return 0;
+	for (i = 0; (format = camsim_node_format(node, i)); i++) {
+		if (f->mbus_code && f->mbus_code != format->code)
+			continue;
+		if (left--)
+			continue;
+		f->pixelformat = format->fourcc;
+		return 0;
+	}
+	return -EINVAL;
 }
 
 static int camsim_g_fmt(struct file *file, void *fh, struct v4l2_format *f)
@@ -261,12 +297,12 @@ static int camsim_enum_framesizes(struct file *file, void *fh, struct v4l2_frmsi
 {
 	struct camsim_node *node = video_drvdata(file);
 
-	if (fsize->index || fsize->pixel_format != camsim_node_infos[node->id].fourcc)
+	if (fsize->index || !camsim_node_format_of(node, fsize->pixel_format))
 		return -EINVAL;
 	fsize->type = V4L2_FRMSIZE_TYPE_STEPWISE;
 	fsize->stepwise = (struct v4l2_frmsize_stepwise) {
-		CAMSIM_MIN_WIDTH, CAMSIM_ARRAY_WIDTH, 4,
-		CAMSIM_MIN_HEIGHT, CAMSIM_ARRAY_HEIGHT, 2,
+		CAMSIM_MIN_WIDTH, node->camsim->chip.model->width, 4,
+		CAMSIM_MIN_HEIGHT, node->camsim->chip.model->height, 2,
 	};
 	return 0;
 }
@@ -353,7 +389,7 @@ static void camsim_node_init_vdev(struct camsim_node *node)
 	if (node->id == CAMSIM_NV12)
 		vdev->entity.flags |= MEDIA_ENT_FL_DEFAULT;
 	snprintf(vdev->name, sizeof(vdev->name), "camsim%u-%s", node->camsim->id,
-		 camsim_node_infos[node->id].name);
+		 camsim_node_names[node->id]);
 	video_set_drvdata(vdev, node);
 }
 
@@ -379,8 +415,8 @@ int camsim_capture_register(struct camsim *camsim, enum camsim_node_id id)
 	node->camsim = camsim_get(camsim);
 	node->id = id;
 	mutex_init(&node->lock);
-	node->format.width = CAMSIM_ARRAY_WIDTH;
-	node->format.height = CAMSIM_ARRAY_HEIGHT;
+	node->format.width = camsim->chip.model->width;
+	node->format.height = camsim->chip.model->height;
 	camsim_adjust_format(node, &node->format);
 
 	ret = camsim_node_init_queue(node);
@@ -409,7 +445,9 @@ void camsim_capture_unregister(struct camsim *camsim, enum camsim_node_id id)
 {
 	struct camsim_node *node = camsim->nodes[id];
 
+	spin_lock_irq(&camsim->queue_lock);
 	camsim->nodes[id] = NULL;
+	spin_unlock_irq(&camsim->queue_lock);
 	if (!node)
 		return;
 	get_device(&node->vdev.dev);
@@ -427,7 +465,9 @@ void camsim_capture_fail(struct camsim *camsim)
 {
 	unsigned int i;
 
+	spin_lock_irq(&camsim->queue_lock);
 	for (i = 0; i < CAMSIM_NUM_NODES; i++)
-		if (camsim->nodes[i])
+		if (camsim->nodes[i] && camsim->queues[i].streaming)
 			vb2_queue_error(&camsim->nodes[i]->queue);
+	spin_unlock_irq(&camsim->queue_lock);
 }

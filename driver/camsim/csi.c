@@ -14,12 +14,18 @@ static struct camsim *csi_to_camsim(struct v4l2_subdev *sd)
 	return container_of(sd, struct camsim, csi);
 }
 
-static void camsim_csi_fill_format(struct v4l2_mbus_framefmt *fmt, u32 width, u32 height)
+/* A format of that size and, if the sensor has it, code */
+static void camsim_csi_fill_format(struct camsim *camsim, struct v4l2_mbus_framefmt *fmt,
+				   u32 width, u32 height, u32 code)
 {
+	const struct sensor_model *model = camsim->chip.model;
+
+	if (!camsim_format_of_code(camsim, code))
+		code = camsim_format(camsim, 0)->code;
 	*fmt = (struct v4l2_mbus_framefmt) {
-		.width = clamp(round_down(width, 4), CAMSIM_MIN_WIDTH, CAMSIM_ARRAY_WIDTH),
-		.height = clamp(round_down(height, 2), CAMSIM_MIN_HEIGHT, CAMSIM_ARRAY_HEIGHT),
-		.code = MEDIA_BUS_FMT_SRGGB10_1X10,
+		.width = clamp(round_down(width, 4), CAMSIM_MIN_WIDTH, model->width),
+		.height = clamp(round_down(height, 2), CAMSIM_MIN_HEIGHT, model->height),
+		.code = code,
 		.field = V4L2_FIELD_NONE,
 		.colorspace = V4L2_COLORSPACE_RAW,
 		.ycbcr_enc = V4L2_YCBCR_ENC_601,
@@ -30,38 +36,49 @@ static void camsim_csi_fill_format(struct v4l2_mbus_framefmt *fmt, u32 width, u3
 
 static int camsim_csi_init_state(struct v4l2_subdev *sd, struct v4l2_subdev_state *state)
 {
+	struct camsim *camsim = csi_to_camsim(sd);
 	unsigned int pad;
 
 	for (pad = 0; pad < CAMSIM_CSI_NUM_PADS; pad++)
-		camsim_csi_fill_format(v4l2_subdev_state_get_format(state, pad),
-				       CAMSIM_ARRAY_WIDTH, CAMSIM_ARRAY_HEIGHT);
+		camsim_csi_fill_format(camsim, v4l2_subdev_state_get_format(state, pad),
+				       camsim->chip.model->width, camsim->chip.model->height, 0);
 	return 0;
 }
 
 static int camsim_csi_enum_mbus_code(struct v4l2_subdev *sd, struct v4l2_subdev_state *state,
 				     struct v4l2_subdev_mbus_code_enum *code)
 {
-	if (code->index)
+	const struct camsim_format *format = camsim_format(csi_to_camsim(sd), code->index);
+
+	/* What goes out is what comes in. */
+	if (code->pad != CAMSIM_CSI_SINK) {
+		if (code->index)
+			return -EINVAL;
+		code->code = v4l2_subdev_state_get_format(state, CAMSIM_CSI_SINK)->code;
+		return 0;
+	}
+	if (!format)
 		return -EINVAL;
-	code->code = MEDIA_BUS_FMT_SRGGB10_1X10;
+	code->code = format->code;
 	return 0;
 }
 
 static int camsim_csi_enum_frame_size(struct v4l2_subdev *sd, struct v4l2_subdev_state *state,
 				      struct v4l2_subdev_frame_size_enum *fse)
 {
-	const struct v4l2_mbus_framefmt *fmt;
+	const struct v4l2_mbus_framefmt *fmt = v4l2_subdev_state_get_format(state, CAMSIM_CSI_SINK);
+	struct camsim *camsim = csi_to_camsim(sd);
 
-	if (fse->index || fse->code != MEDIA_BUS_FMT_SRGGB10_1X10)
+	if (fse->index || !camsim_format_of_code(camsim, fse->code) ||
+	    (fse->pad != CAMSIM_CSI_SINK && fse->code != fmt->code))
 		return -EINVAL;
 
 	if (fse->pad == CAMSIM_CSI_SINK) {
 		fse->min_width = CAMSIM_MIN_WIDTH;
-		fse->max_width = CAMSIM_ARRAY_WIDTH;
+		fse->max_width = camsim->chip.model->width;
 		fse->min_height = CAMSIM_MIN_HEIGHT;
-		fse->max_height = CAMSIM_ARRAY_HEIGHT;
+		fse->max_height = camsim->chip.model->height;
 	} else {
-		fmt = v4l2_subdev_state_get_format(state, CAMSIM_CSI_SINK);
 		fse->min_width = fmt->width;
 		fse->max_width = fmt->width;
 		fse->min_height = fmt->height;
@@ -81,7 +98,8 @@ static int camsim_csi_set_fmt(struct v4l2_subdev *sd, struct v4l2_subdev_state *
 	if (format->pad != CAMSIM_CSI_SINK)
 		return v4l2_subdev_get_fmt(sd, state, format);
 
-	camsim_csi_fill_format(&format->format, format->format.width, format->format.height);
+	camsim_csi_fill_format(csi_to_camsim(sd), &format->format, format->format.width,
+			       format->format.height, format->format.code);
 	fmt = v4l2_subdev_state_get_format(state, CAMSIM_CSI_SINK);
 	*fmt = format->format;
 	*v4l2_subdev_state_get_format(state, CAMSIM_CSI_RAW) = *fmt;
@@ -102,6 +120,7 @@ static int camsim_csi_enable_streams(struct v4l2_subdev *sd, struct v4l2_subdev_
 	fmt = v4l2_subdev_state_get_format(state, CAMSIM_CSI_SINK);
 	camsim->rx_width = fmt->width;
 	camsim->rx_height = fmt->height;
+	camsim->rx_format = camsim_format_of_code(camsim, fmt->code);
 	ret = camsim_stream_start(camsim);
 	if (ret)
 		return ret;
@@ -246,6 +265,7 @@ int camsim_csi_init(struct camsim *camsim)
 
 	v4l2_ctrl_handler_init(&camsim->csi_ctrls, 1);
 	camsim->pixel_tag = v4l2_ctrl_new_custom(&camsim->csi_ctrls, &camsim_pixel_tag, NULL);
+	camsim_faults_add_ctrls(camsim);
 	ret = camsim->csi_ctrls.error;
 	if (ret)
 		goto err_ctrls;

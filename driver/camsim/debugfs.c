@@ -15,7 +15,8 @@
 struct camsim_trace_entry {
 	u64 ns;
 	const char *what;
-	u8 page, reg, val;
+	u16 reg;
+	u8 page, val;
 	bool is_i2c;
 };
 
@@ -31,6 +32,10 @@ const char * const camsim_rx_error_names[CAMSIM_RX_NUM_ERRORS] = {
 	[CAMSIM_RX_LINE_LENGTH]	= "line-length-not-format",
 	[CAMSIM_RX_ORDER]	= "bayer-order-not-format",
 	[CAMSIM_RX_CRC]		= "crc",
+	[CAMSIM_RX_DATA_TYPE]	= "data-type-not-format",
+	[CAMSIM_RX_TRUNCATED]	= "line-truncated",
+	[CAMSIM_RX_NO_START]	= "frame-start-lost",
+	[CAMSIM_RX_NO_END]	= "frame-end-lost",
 };
 
 static struct dentry *camsim_debugfs_root;
@@ -55,12 +60,12 @@ static struct camsim_trace_entry *camsim_trace_next(struct camsim *camsim, const
 	return entry;
 }
 
-void camsim_trace_pin(struct camsim *camsim, enum gc2053_pin pin, bool on)
+void camsim_trace_pin(struct camsim *camsim, enum sensor_pin pin, bool on)
 {
-	camsim_trace_next(camsim, gc2053_pin_names[pin])->val = on;
+	camsim_trace_next(camsim, sensor_pin_names[pin])->val = on;
 }
 
-void camsim_trace_i2c(struct camsim *camsim, const char *what, u8 page, u8 reg, u8 val)
+void camsim_trace_i2c(struct camsim *camsim, const char *what, u8 page, u16 reg, u8 val)
 {
 	struct camsim_trace_entry *entry = camsim_trace_next(camsim, what);
 
@@ -76,16 +81,27 @@ void camsim_trace_event(struct camsim *camsim, const char *what)
 	camsim_trace_next(camsim, what)->val = 2;
 }
 
-static void camsim_trace_show_entry(struct seq_file *s, const struct camsim_trace_entry *e)
+/* Of a chip with pages those registers that are the same from any are S. */
+static void camsim_trace_show_register(struct seq_file *s, const struct sensor_model *model,
+				       const struct camsim_trace_entry *e)
+{
+	if (model->wide)
+		seq_printf(s, "%s %04x=%02x\n", e->what, e->reg, e->val);
+	else if (e->reg >= model->paged)
+		seq_printf(s, "%s S:%02x=%02x\n", e->what, e->reg, e->val);
+	else
+		seq_printf(s, "%s %u:%02x=%02x\n", e->what, e->page, e->reg, e->val);
+}
+
+static void camsim_trace_show_entry(struct seq_file *s, const struct sensor_model *model,
+				    const struct camsim_trace_entry *e)
 {
 	u32 us;
 	u64 sec = div_u64_rem(div_u64(e->ns, NSEC_PER_USEC), USEC_PER_SEC, &us);
 
 	seq_printf(s, "%llu.%06u ", sec, us);
-	if (e->is_i2c && e->reg >= GC2053_PAGED)
-		seq_printf(s, "%s S:%02x=%02x\n", e->what, e->reg, e->val);
-	else if (e->is_i2c)
-		seq_printf(s, "%s %u:%02x=%02x\n", e->what, e->page, e->reg, e->val);
+	if (e->is_i2c)
+		camsim_trace_show_register(s, model, e);
 	else if (e->val > 1)
 		seq_printf(s, "%s\n", e->what);
 	else
@@ -109,7 +125,7 @@ static int camsim_trace_show(struct seq_file *s, void *unused)
 	if (copy->count > TRACE_ENTRIES)
 		oldest = copy->count - TRACE_ENTRIES;
 	for (i = oldest; i < copy->count; i++)
-		camsim_trace_show_entry(s, &copy->entries[i % TRACE_ENTRIES]);
+		camsim_trace_show_entry(s, camsim->chip.model, &copy->entries[i % TRACE_ENTRIES]);
 	vfree(copy);
 	return 0;
 }
@@ -119,9 +135,9 @@ static int camsim_errors_show(struct seq_file *s, void *unused)
 	struct camsim *camsim = s->private;
 	unsigned int i;
 
-	for (i = 0; i < GC2053_NUM_ERRORS; i++)
-		if (camsim->model.errors[i])
-			seq_printf(s, "%s %u\n", gc2053_error_names[i], camsim->model.errors[i]);
+	for (i = 0; i < SENSOR_NUM_ERRORS; i++)
+		if (camsim->chip.errors[i])
+			seq_printf(s, "%s %u\n", sensor_error_names[i], camsim->chip.errors[i]);
 	for (i = 0; i < CAMSIM_RX_NUM_ERRORS; i++)
 		if (camsim->rx_errors[i])
 			seq_printf(s, "%s %u\n", camsim_rx_error_names[i], camsim->rx_errors[i]);
@@ -187,9 +203,9 @@ static ssize_t camsim_errors_write(struct file *file, const char __user *buf, si
 	struct camsim *camsim = camsim_of_seq_file(file);
 
 	spin_lock_irq(&camsim->lock);
-	memset(camsim->model.errors, 0, sizeof(camsim->model.errors));
+	memset(camsim->chip.errors, 0, sizeof(camsim->chip.errors));
 	memset(camsim->rx_errors, 0, sizeof(camsim->rx_errors));
-	camsim->model_reported = 0;
+	camsim->chip_reported = 0;
 	camsim->rx_reported = 0;
 	spin_unlock_irq(&camsim->lock);
 	return count;
@@ -237,26 +253,26 @@ static const struct file_operations camsim_figures_fops = {
 /* Each kind of error is said once in the log; the count is in debugfs. */
 void camsim_report_errors(struct camsim *camsim)
 {
-	u32 model = 0, rx = 0;
+	u32 chip = 0, rx = 0;
 	unsigned long flags;
 	unsigned int i;
 
 	spin_lock_irqsave(&camsim->lock, flags);
-	for (i = 0; i < GC2053_NUM_ERRORS; i++)
-		if (camsim->model.errors[i])
-			model |= BIT(i);
+	for (i = 0; i < SENSOR_NUM_ERRORS; i++)
+		if (camsim->chip.errors[i])
+			chip |= BIT(i);
 	for (i = 0; i < CAMSIM_RX_NUM_ERRORS; i++)
 		if (camsim->rx_errors[i])
 			rx |= BIT(i);
-	model &= ~camsim->model_reported;
+	chip &= ~camsim->chip_reported;
 	rx &= ~camsim->rx_reported;
-	camsim->model_reported |= model;
+	camsim->chip_reported |= chip;
 	camsim->rx_reported |= rx;
 	spin_unlock_irqrestore(&camsim->lock, flags);
 
-	for (i = 0; i < GC2053_NUM_ERRORS; i++)
-		if (model & BIT(i))
-			dev_warn(camsim->dev, "sensor: %s\n", gc2053_error_names[i]);
+	for (i = 0; i < SENSOR_NUM_ERRORS; i++)
+		if (chip & BIT(i))
+			dev_warn(camsim->dev, "sensor: %s\n", sensor_error_names[i]);
 	for (i = 0; i < CAMSIM_RX_NUM_ERRORS; i++)
 		if (rx & BIT(i))
 			dev_warn(camsim->dev, "receiver: %s\n", camsim_rx_error_names[i]);
@@ -282,9 +298,16 @@ void camsim_debugfs_add(struct camsim *camsim)
 	debugfs_create_file("trace", 0644, dir, camsim, &camsim_trace_fops);
 	debugfs_create_file("figures", 0644, dir, camsim, &camsim_figures_fops);
 	debugfs_create_u32("fault_short_lines", 0644, dir, &camsim->faults.short_lines);
+	debugfs_create_u32("fault_long_lines", 0644, dir, &camsim->faults.long_lines);
+	debugfs_create_bool("fault_truncate", 0644, dir, &camsim->faults.truncate);
+	debugfs_create_bool("fault_lost_start", 0644, dir, &camsim->faults.lost_start);
+	debugfs_create_bool("fault_lost_end", 0644, dir, &camsim->faults.lost_end);
+	debugfs_create_bool("fault_no_signal", 0644, dir, &camsim->faults.no_signal);
 	debugfs_create_u32("fault_nack", 0644, dir, &camsim->faults.nack);
 	debugfs_create_u32("fault_slow_ms", 0644, dir, &camsim->faults.slow_ms);
 	debugfs_create_u32("fault_power", 0644, dir, &camsim->faults.power);
+	debugfs_create_u32("fault_missing_rail", 0644, dir, &camsim->faults.missing_rail);
+	debugfs_create_u32("fault_late_clock_ms", 0644, dir, &camsim->faults.late_clock_ms);
 	debugfs_create_bool("fault_refuse", 0644, dir, &camsim->faults.refuse);
 	debugfs_create_bool("fault_crc", 0644, dir, &camsim->faults.crc);
 	debugfs_create_u32("fault_residue", 0644, dir, &camsim->faults.residue);

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Register-level model of the GalaxyCore GC2053. See gc2053-model.h for the evidence marks.
+ * Register-level model of the GalaxyCore GC2053.
+ *
+ * Evidence marks, as in Documentation/camsim.rst: [V] read in the sources of several vendors,
+ * [F] value of the chip's family, unverified, [D] derived by arithmetic from [V], [I] inferred.
+ * Nothing here was compared with silicon.
  */
 #include <linux/array_size.h>
 #include <linux/math64.h>
 #include <linux/minmax.h>
 #include <linux/string.h>
-#include <linux/time64.h>
 
-#include "gc2053-model.h"
+#include "sensor.h"
 
-#define CHIP_ID			0x2053
+#define GC2053_PAGES		8
+#define GC2053_PAGED		0xf0	/* registers from here on are the same from any page [V] */
 
 #define REG_EXPOSURE		0x03
 #define REG_LINE_LENGTH		0x05
@@ -54,31 +58,6 @@
 #define EXPOSURE_MARGIN		16	/* [F] */
 #define FRAME_OVERHEAD		20	/* [D] window height + 20 + VB is the shortest frame */
 #define DEFAULT_PIXEL_CLOCK	74250000
-
-const char * const gc2053_pin_names[GC2053_NUM_PINS] = {
-	[GC2053_IOVDD]	= "iovdd",
-	[GC2053_AVDD]	= "avdd",
-	[GC2053_DVDD]	= "dvdd",
-	[GC2053_XCLK]	= "xclk",
-	[GC2053_PWDN]	= "powerdown",
-	[GC2053_RESET]	= "reset",
-};
-
-const char * const gc2053_error_names[GC2053_NUM_ERRORS] = {
-	[GC2053_ERR_UNPOWERED]		= "i2c-unpowered",
-	[GC2053_ERR_TOO_EARLY]		= "i2c-too-early",
-	[GC2053_ERR_RELEASED_UNPOWERED]	= "line-released-unpowered",
-	[GC2053_ERR_CUT_WHILE_RELEASED]	= "supply-cut-while-released",
-	[GC2053_ERR_CLOCK_CUT_EARLY]	= "clock-cut-too-early",
-	[GC2053_ERR_READ_ONLY]		= "write-to-read-only",
-	[GC2053_ERR_UNKNOWN_REGISTER]	= "write-to-unknown-register",
-	[GC2053_ERR_WRONG_PAGE]		= "control-on-wrong-page",
-	[GC2053_ERR_PLL]		= "pll-unknown",
-	[GC2053_ERR_FRAME_LENGTH]	= "frame-length-too-short",
-	[GC2053_ERR_EXPOSURE]		= "exposure-too-long",
-	[GC2053_ERR_GAIN_ROW]		= "gain-row-illegal",
-	[GC2053_ERR_WORD_COUNT]		= "word-count-not-width",
-};
 
 /* Registers that some vendor writes or names [V]. A write to any other is worth a look. */
 static const u8 known_page0[] = {
@@ -142,109 +121,41 @@ static bool in_list(const u8 *list, size_t n, u8 reg)
 	return memchr(list, reg, n);
 }
 
-static u16 get16(const struct gc2053_model *m, u8 page, u8 reg)
+/* Where a register of a page is in the file */
+static u16 at(u8 page, u8 reg)
 {
-	return m->reg[page][reg] << 8 | m->reg[page][reg + 1];
+	return reg >= GC2053_PAGED ? reg : page << 8 | reg;
 }
 
-static void put16(struct gc2053_model *m, u8 page, u8 reg, u16 val)
+static u8 get8(const struct sensor *s, u8 page, u8 reg)
 {
-	m->reg[page][reg] = val >> 8;
-	m->reg[page][reg + 1] = val & 0xff;
+	return s->reg[at(page, reg)];
 }
 
-static u8 sys(const struct gc2053_model *m, u8 reg)
+static u16 get16(const struct sensor *s, u8 page, u8 reg)
 {
-	return m->sys[reg - GC2053_PAGED];
+	return sensor_get16(s, at(page, reg));
+}
+
+static u8 sys(const struct sensor *s, u8 reg)
+{
+	return s->reg[reg];
 }
 
 /* [F] where the family's datasheet gives a default, 0 elsewhere */
-static void reset_registers(struct gc2053_model *m)
+static void gc2053_reset(struct sensor *s)
 {
-	memset(m->reg, 0, sizeof(m->reg));
-	memset(m->sys, 0, sizeof(m->sys));
-	m->page = 0;
-	m->suspect = 0;
-	put16(m, 0, REG_FRAME_LENGTH, 0x04e0);
-	put16(m, 0, REG_LINE_LENGTH, 0x044c);
-	put16(m, 0, REG_WIN_HEIGHT, 0x0440);
-	m->reg[0][REG_PREGAIN] = 0x01;
-	m->reg[0][REG_COLUMN_GAIN] = 0x01;
-	m->reg[1][REG1_AUTO_OFFSET] = 0x05;
-	put16(m, 1, REG1_OUT_HEIGHT, 0x0438);
-	put16(m, 1, REG1_OUT_WIDTH, 0x0738);
+	sensor_put16(s, at(0, REG_FRAME_LENGTH), 0x04e0);
+	sensor_put16(s, at(0, REG_LINE_LENGTH), 0x044c);
+	sensor_put16(s, at(0, REG_WIN_HEIGHT), 0x0440);
+	s->reg[at(0, REG_PREGAIN)] = 0x01;
+	s->reg[at(0, REG_COLUMN_GAIN)] = 0x01;
+	s->reg[at(1, REG1_AUTO_OFFSET)] = 0x05;
+	sensor_put16(s, at(1, REG1_OUT_HEIGHT), 0x0438);
+	sensor_put16(s, at(1, REG1_OUT_WIDTH), 0x0738);
 }
 
-void gc2053_init(struct gc2053_model *m, u32 xclk_hz)
-{
-	memset(m, 0, sizeof(*m));
-	m->xclk_hz = xclk_hz;
-	m->id = CHIP_ID;
-	reset_registers(m);
-}
-
-static u64 clocks_to_ns(const struct gc2053_model *m, u32 clocks)
-{
-	return div_u64((u64)clocks * NSEC_PER_SEC, m->xclk_hz);
-}
-
-/*
- * [F] A supply, the clock or a line may only go while the others still protect the chip: both
- * lines are pulled before a supply is cut, and the clock runs on for 2000 cycles after the last
- * transfer. All registers are lost when a supply goes or a line is pulled.
- */
-static void pin_falls(struct gc2053_model *m, enum gc2053_pin pin, u64 now)
-{
-	bool runs = (m->pins & GC2053_RELEASED) == GC2053_RELEASED;
-
-	if ((GC2053_SUPPLIES & BIT(pin)) && (m->pins & GC2053_RELEASED))
-		m->errors[GC2053_ERR_CUT_WHILE_RELEASED]++;
-	if (pin == GC2053_XCLK && runs && m->last_i2c_ns &&
-	    now - m->last_i2c_ns < clocks_to_ns(m, 2000))
-		m->errors[GC2053_ERR_CLOCK_CUT_EARLY]++;
-	if (pin != GC2053_XCLK)
-		reset_registers(m);
-}
-
-void gc2053_set_pin(struct gc2053_model *m, enum gc2053_pin pin, bool on, u64 now)
-{
-	if (!!(m->pins & BIT(pin)) == on)
-		return;
-
-	if (on)
-		m->pins |= BIT(pin);
-	else
-		m->pins &= ~BIT(pin);
-
-	if (on && (GC2053_RELEASED & BIT(pin)) && (m->pins & GC2053_SUPPLIES) != GC2053_SUPPLIES)
-		m->errors[GC2053_ERR_RELEASED_UNPOWERED]++;
-	if (!on)
-		pin_falls(m, pin, now);
-
-	/* [F] 1200 clock cycles, which at 24 MHz are also the 50 us of both lines */
-	m->ready_ns = now + clocks_to_ns(m, 1200);
-}
-
-bool gc2053_answers(struct gc2053_model *m, u64 now)
-{
-	if (m->pins != GC2053_ALL_PINS) {
-		m->errors[GC2053_ERR_UNPOWERED]++;
-		return false;
-	}
-	if (now < m->ready_ns) {
-		m->errors[GC2053_ERR_TOO_EARLY]++;
-		return false;
-	}
-	m->last_i2c_ns = now;
-	return true;
-}
-
-void gc2053_address(struct gc2053_model *m, u8 reg)
-{
-	m->pointer = reg;
-}
-
-static void check_known(struct gc2053_model *m, u8 reg)
+static void check_known(struct sensor *s, u8 reg)
 {
 	static const struct {
 		const u8 *list;
@@ -258,57 +169,49 @@ static void check_known(struct gc2053_model *m, u8 reg)
 
 	if (reg >= GC2053_PAGED) {
 		if (!in_list(known_sys, ARRAY_SIZE(known_sys), reg))
-			m->errors[GC2053_ERR_UNKNOWN_REGISTER]++;
-	} else if (!known[m->page].list || !in_list(known[m->page].list, known[m->page].n, reg)) {
-		if (m->page && in_list(page0_controls, ARRAY_SIZE(page0_controls), reg))
-			m->errors[GC2053_ERR_WRONG_PAGE]++;
+			s->errors[SENSOR_ERR_UNKNOWN_REGISTER]++;
+	} else if (!known[s->page].list || !in_list(known[s->page].list, known[s->page].n, reg)) {
+		if (s->page && in_list(page0_controls, ARRAY_SIZE(page0_controls), reg))
+			s->errors[SENSOR_ERR_WRONG_PAGE]++;
 		else
-			m->errors[GC2053_ERR_UNKNOWN_REGISTER]++;
+			s->errors[SENSOR_ERR_UNKNOWN_REGISTER]++;
 	}
 }
 
 /* One byte of a transfer; the address goes on within the page [V] */
-void gc2053_write(struct gc2053_model *m, u8 val)
+static void gc2053_write(struct sensor *s, u16 reg, u8 val)
 {
-	u8 reg = m->pointer++;
-
 	if (reg == REG_ID_HIGH || reg == REG_ID_LOW) {
-		m->errors[GC2053_ERR_READ_ONLY]++;
+		s->errors[SENSOR_ERR_READ_ONLY]++;
 		return;
 	}
 
-	check_known(m, reg);
+	check_known(s, reg);
 	if (reg == REG_PAGE) {
 		if (val & PAGE_RESET)		/* [V] */
-			reset_registers(m);
+			sensor_reset(s);
 		else
-			m->page = val & PAGE_MASK;
-		m->sys[reg - GC2053_PAGED] = m->page;
-	} else if (reg >= GC2053_PAGED) {
-		m->sys[reg - GC2053_PAGED] = val;
+			s->page = val & PAGE_MASK;
+		s->reg[reg] = s->page;
 	} else {
-		m->reg[m->page][reg] = val;
+		s->reg[at(s->page, reg)] = val;
 	}
 }
 
-u8 gc2053_read(struct gc2053_model *m)
+static u8 gc2053_read(struct sensor *s, u16 reg)
 {
-	u8 reg = m->pointer++;
-
 	if (reg == REG_ID_HIGH)
-		return m->id >> 8;
+		return s->id >> 8;
 	if (reg == REG_ID_LOW)
-		return m->id & 0xff;
-	if (reg >= GC2053_PAGED)
-		return sys(m, reg);
-	return m->reg[m->page][reg];
+		return s->id & 0xff;
+	return get8(s, s->page, reg);
 }
 
 /* [D, V] bits 7 and 4 of 0x3e; deep standby through 0xf2 [V] */
-bool gc2053_streaming(const struct gc2053_model *m)
+static bool gc2053_streaming(const struct sensor *s)
 {
-	return m->pins == GC2053_ALL_PINS && (m->reg[0][REG_STREAM] & STREAM_ON) == STREAM_ON &&
-	       !(sys(m, REG_STANDBY) & BIT(0));
+	return (get8(s, 0, REG_STREAM) & STREAM_ON) == STREAM_ON &&
+	       !(sys(s, REG_STANDBY) & BIT(0));
 }
 
 /*
@@ -317,32 +220,32 @@ bool gc2053_streaming(const struct gc2053_model *m)
  * lane come at xclk / f6[2:0] * f8 * (1 + f9[2:1]), f7[1] halves it, and f9[7:3] says how many of
  * them a pixel takes: 8 for 8 and 10 for 16.
  */
-static u32 pixel_clock(const struct gc2053_model *m, u32 *bad)
+static u32 pixel_clock(const struct sensor *s, u32 *bad)
 {
-	u32 reference = sys(m, REG_PLL_REFERENCE) & 0x07;
-	u32 mode = sys(m, REG_PLL_MODE);
-	u32 before = (sys(m, REG_PLL_OUTPUT) >> 1) & 0x03;
-	u32 divider = sys(m, REG_PLL_OUTPUT) >> 3;
+	u32 reference = sys(s, REG_PLL_REFERENCE) & 0x07;
+	u32 mode = sys(s, REG_PLL_MODE);
+	u32 before = (sys(s, REG_PLL_OUTPUT) >> 1) & 0x03;
+	u32 divider = sys(s, REG_PLL_OUTPUT) >> 3;
 	u64 bits;
 
 	if (!reference || (mode & (PLL_MODE_ENABLE | PLL_MODE_OTHERS)) != PLL_MODE_ENABLE ||
-	    !sys(m, REG_PLL_MULTIPLIER) || before > 1 || (divider != 8 && divider != 16)) {
-		*bad |= BIT(GC2053_ERR_PLL);
+	    !sys(s, REG_PLL_MULTIPLIER) || before > 1 || (divider != 8 && divider != 16)) {
+		*bad |= BIT(SENSOR_ERR_PLL);
 		return DEFAULT_PIXEL_CLOCK;
 	}
-	bits = (u64)m->xclk_hz * sys(m, REG_PLL_MULTIPLIER) * (1 + before);
+	bits = (u64)s->xclk_hz * sys(s, REG_PLL_MULTIPLIER) * (1 + before);
 	return div_u64(bits, reference * (divider == 8 ? 8 : 10) *
 			     (mode & PLL_MODE_HALF ? 2 : 1));
 }
 
-static void view_timing(const struct gc2053_model *m, struct gc2053_view *view, u32 *bad)
+static void view_timing(const struct sensor *s, struct sensor_view *view, u32 *bad)
 {
-	u32 length = get16(m, 0, REG_FRAME_LENGTH) & 0x3fff;
-	u32 shortest = get16(m, 0, REG_WIN_HEIGHT) + FRAME_OVERHEAD +
-		       (get16(m, 0, REG_VB) & 0x3fff);
+	u32 length = get16(s, 0, REG_FRAME_LENGTH) & 0x3fff;
+	u32 shortest = get16(s, 0, REG_WIN_HEIGHT) + FRAME_OVERHEAD +
+		       (get16(s, 0, REG_VB) & 0x3fff);
 
 	if (length < shortest) {
-		*bad |= BIT(GC2053_ERR_FRAME_LENGTH);
+		*bad |= BIT(SENSOR_ERR_FRAME_LENGTH);
 		length = shortest;
 	}
 
@@ -351,53 +254,51 @@ static void view_timing(const struct gc2053_model *m, struct gc2053_view *view, 
 	 * same, so the frame isn't stretched before the exposure is longer. A driver should not
 	 * rely on it: one vendor stays 16 lines away, the family's margin [F].
 	 */
-	view->exposure = get16(m, 0, REG_EXPOSURE) & 0x3fff;
+	view->exposure = get16(s, 0, REG_EXPOSURE) & 0x3fff;
 	if (view->exposure + EXPOSURE_MARGIN > length)
-		*bad |= BIT(GC2053_ERR_EXPOSURE);
+		*bad |= BIT(SENSOR_ERR_EXPOSURE);
 	if (view->exposure > length)
 		length = view->exposure + EXPOSURE_MARGIN;
 
 	view->frame_length = length;
-	view->line_length = max((get16(m, 0, REG_LINE_LENGTH) & 0x0fff) * 2, 100);
-	view->pixel_clock = pixel_clock(m, bad);
-	view->frame_ns = div_u64((u64)view->line_length * length * NSEC_PER_SEC,
-				 view->pixel_clock);
-	view->readout_ns = div_u64((u64)view->line_length * max(view->height, 1) * NSEC_PER_SEC,
-				   view->pixel_clock);
+	view->line_length = max((get16(s, 0, REG_LINE_LENGTH) & 0x0fff) * 2, 100);
+	view->pixel_clock = pixel_clock(s, bad);
 }
 
-static void view_gain(const struct gc2053_model *m, struct gc2053_view *view, u32 *bad)
+static void view_gain(const struct sensor *s, struct sensor_view *view, u32 *bad)
 {
-	u32 column = (m->reg[0][REG_COLUMN_GAIN] & 0x3f) << 6 |
-		     (m->reg[0][REG_COLUMN_GAIN + 1] & 0x3f);
-	u32 pregain = (m->reg[0][REG_PREGAIN] & 0x0f) << 6 | m->reg[0][REG_PREGAIN + 1] >> 2;
+	u32 column = (get8(s, 0, REG_COLUMN_GAIN) & 0x3f) << 6 |
+		     (get8(s, 0, REG_COLUMN_GAIN + 1) & 0x3f);
+	u32 pregain = (get8(s, 0, REG_PREGAIN) & 0x0f) << 6 | get8(s, 0, REG_PREGAIN + 1) >> 2;
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(gain_rows); i++) {
-		if (gain_rows[i].b4 == m->reg[0][REG_PGA_HIGH] &&
-		    gain_rows[i].b3 == m->reg[0][REG_PGA_LOW] &&
-		    gain_rows[i].b8 == m->reg[0][REG_COLUMN_GAIN] &&
-		    gain_rows[i].b9 == m->reg[0][REG_COLUMN_GAIN + 1]) {
+		if (gain_rows[i].b4 == get8(s, 0, REG_PGA_HIGH) &&
+		    gain_rows[i].b3 == get8(s, 0, REG_PGA_LOW) &&
+		    gain_rows[i].b8 == get8(s, 0, REG_COLUMN_GAIN) &&
+		    gain_rows[i].b9 == get8(s, 0, REG_COLUMN_GAIN + 1)) {
 			view->gain = gain_rows[i].gain * pregain;
 			return;
 		}
 	}
-	*bad |= BIT(GC2053_ERR_GAIN_ROW);
+	*bad |= BIT(SENSOR_ERR_GAIN_ROW);
 	view->gain = column * pregain;		/* [D] the column gain is most of it */
 }
 
-static void view_window(const struct gc2053_model *m, struct gc2053_view *view, u32 *bad)
+static void view_window(const struct sensor *s, struct sensor_view *view, u32 *bad)
 {
-	u8 flip = m->reg[0][REG_FLIP];
-	u32 words = m->reg[3][REG3_WORD_COUNT_HIGH] << 8 | m->reg[3][REG3_WORD_COUNT_LOW];
+	u8 flip = get8(s, 0, REG_FLIP);
+	u32 words = get8(s, 3, REG3_WORD_COUNT_HIGH) << 8 | get8(s, 3, REG3_WORD_COUNT_LOW);
 
-	view->x = (int)(get16(m, 1, REG1_OUT_X) & 0x07ff) - ARRAY_X0;
-	view->y = (int)(get16(m, 1, REG1_OUT_Y) & 0x07ff) - ARRAY_Y0;
-	view->width = get16(m, 1, REG1_OUT_WIDTH) & 0x07ff;
-	view->height = get16(m, 1, REG1_OUT_HEIGHT) & 0x07ff;
+	view->x = (int)(get16(s, 1, REG1_OUT_X) & 0x07ff) - ARRAY_X0;
+	view->y = (int)(get16(s, 1, REG1_OUT_Y) & 0x07ff) - ARRAY_Y0;
+	view->width = get16(s, 1, REG1_OUT_WIDTH) & 0x07ff;
+	view->height = get16(s, 1, REG1_OUT_HEIGHT) & 0x07ff;
+	view->step = 1;
+	view->bits = 10;
 	view->hflip = flip & FLIP_MIRROR;
 	view->vflip = flip & FLIP_FLIP;
-	view->keeps_order = m->reg[1][REG1_AUTO_OFFSET];
+	view->keeps_order = get8(s, 1, REG1_AUTO_OFFSET);
 
 	/* [V, F] without the automatic offset a flipped axis starts at its other colour */
 	view->red_column = !(view->x & 1) ^ (view->hflip && !view->keeps_order);
@@ -405,26 +306,32 @@ static void view_window(const struct gc2053_model *m, struct gc2053_view *view, 
 	view->red_first = view->red_column && view->red_line;
 
 	if (words != view->width)
-		*bad |= BIT(GC2053_ERR_WORD_COUNT);
+		*bad |= BIT(SENSOR_ERR_WORD_COUNT);
 }
 
-/*
- * To be called once at each frame start. Registers of one setting are written one after the
- * other, and a frame may start in between: what is wrong counts when it is so at two starts
- * in a row.
- */
-void gc2053_view_get(struct gc2053_model *m, struct gc2053_view *view)
+static void gc2053_view(const struct sensor *s, struct sensor_view *view, u32 *bad)
 {
-	u32 bad = 0, sure;
-	unsigned int i;
-
-	view_window(m, view, &bad);
-	view_timing(m, view, &bad);
-	view_gain(m, view, &bad);
-
-	sure = bad & m->suspect;
-	m->suspect = bad;
-	for (i = 0; i < GC2053_NUM_ERRORS; i++)
-		if (sure & BIT(i))
-			m->errors[i]++;
+	view_window(s, view, bad);
+	view_timing(s, view, bad);
+	view_gain(s, view, bad);
+	sensor_view_times(view);
 }
+
+const struct sensor_model gc2053_model = {
+	.compatible = "galaxycore,gc2053",
+	.id = 0x2053,
+	.other_id = 0x2093,
+	.paged = GC2053_PAGED,
+	.pins = SENSOR_ALL_PINS,
+	.wake_cycles = 1200,	/* [F] which at 24 MHz are also the 50 us of both lines */
+	.rest_cycles = 2000,	/* [F] */
+	.width = 1920,
+	.height = 1080,
+	.max_width = 2047,	/* the width register has 11 bits */
+	.formats = 1,
+	.reset = gc2053_reset,
+	.write = gc2053_write,
+	.read = gc2053_read,
+	.streaming = gc2053_streaming,
+	.view = gc2053_view,
+};

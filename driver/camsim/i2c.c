@@ -17,8 +17,8 @@ static bool camsim_nack_armed(struct camsim *camsim)
 
 static int camsim_i2c_message(struct camsim *camsim, struct i2c_msg *msg)
 {
-	struct gc2053_model *m = &camsim->model;
-	unsigned int i;
+	struct sensor *chip = &camsim->chip;
+	unsigned int i, address = chip->model->wide ? 2 : 1;
 
 	if (msg->addr != camsim->sensor_address)
 		return -ENXIO;
@@ -26,22 +26,23 @@ static int camsim_i2c_message(struct camsim *camsim, struct i2c_msg *msg)
 		camsim_trace_event(camsim, "nack (fault)");
 		return -ENXIO;
 	}
-	if (!gc2053_answers(m, ktime_get_ns())) {
+	if (!sensor_answers(chip, ktime_get_ns())) {
 		camsim_trace_event(camsim, "nack");
 		return -ENXIO;
 	}
 
-	m->id = camsim->faults.wrong_id ? 0x2093 : 0x2053;
+	chip->id = camsim->faults.wrong_id ? chip->model->other_id : chip->model->id;
 	for (i = 0; i < msg->len; i++) {
-		u8 reg = m->pointer, page = m->page;
+		u16 reg = chip->pointer;
+		u8 page = chip->page;
 
 		if (msg->flags & I2C_M_RD) {
-			msg->buf[i] = gc2053_read(m);
+			msg->buf[i] = sensor_read(chip);
 			camsim_trace_i2c(camsim, "read", page, reg, msg->buf[i]);
-		} else if (i == 0) {
-			gc2053_address(m, msg->buf[0]);
+		} else if (i < address) {
+			sensor_address(chip, i ? reg << 8 | msg->buf[i] : msg->buf[i]);
 		} else {
-			gc2053_write(m, msg->buf[i]);
+			sensor_write(chip, msg->buf[i]);
 			camsim_trace_i2c(camsim, "write", page, reg, msg->buf[i]);
 		}
 	}
@@ -61,10 +62,10 @@ static int camsim_i2c_xfer(struct i2c_adapter *adapter, struct i2c_msg *msgs, in
 		msleep(slow_ms);
 
 	spin_lock_irqsave(&camsim->lock, flags);
-	was = gc2053_streaming(&camsim->model);
+	was = sensor_streaming(&camsim->chip);
 	for (i = 0; i < num && !ret; i++)
 		ret = camsim_i2c_message(camsim, &msgs[i]);
-	is = gc2053_streaming(&camsim->model);
+	is = sensor_streaming(&camsim->chip);
 	if (was != is)
 		camsim_trace_event(camsim, is ? "stream on" : "stream off");
 	spin_unlock_irqrestore(&camsim->lock, flags);
@@ -85,22 +86,37 @@ static const struct i2c_algorithm camsim_i2c_algorithm = {
 	.functionality = camsim_i2c_functionality,
 };
 
+static const struct sensor_model * const camsim_models[] = { &gc2053_model, &imx219_model };
+
+/* The model and the address of the sensor in the bus's node */
+const struct sensor_model *camsim_i2c_model(struct device *dev, struct device_node *bus,
+					    u16 *address)
+{
+	struct device_node *sensor = NULL;
+	unsigned int i;
+	u32 reg;
+	int ret;
+
+	for (i = 0; i < ARRAY_SIZE(camsim_models); i++) {
+		sensor = of_get_compatible_child(bus, camsim_models[i]->compatible);
+		if (sensor)
+			break;
+	}
+	if (!sensor)
+		return dev_err_ptr_probe(dev, -EINVAL,
+					 "no sensor on the bus that the board has a model of\n");
+	ret = of_property_read_u32(sensor, "reg", &reg);
+	of_node_put(sensor);
+	if (ret)
+		return dev_err_ptr_probe(dev, ret, "the sensor's node has no reg\n");
+	*address = reg;
+	return camsim_models[i];
+}
+
 int camsim_i2c_init(struct camsim *camsim, struct device_node *bus)
 {
 	struct i2c_adapter *adapter = &camsim->adapter;
-	struct device_node *sensor;
-	u32 address;
 	int ret;
-
-	sensor = of_get_compatible_child(bus, "galaxycore,gc2053");
-	if (!sensor)
-		return dev_err_probe(camsim->dev, -EINVAL,
-				     "no sensor on the bus that the board has a model of\n");
-	ret = of_property_read_u32(sensor, "reg", &address);
-	of_node_put(sensor);
-	if (ret)
-		return dev_err_probe(camsim->dev, ret, "the sensor's node has no reg\n");
-	camsim->sensor_address = address;
 
 	adapter->owner = THIS_MODULE;
 	adapter->algo = &camsim_i2c_algorithm;

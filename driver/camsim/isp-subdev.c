@@ -10,17 +10,20 @@ static struct camsim *isp_to_camsim(struct v4l2_subdev *sd)
 	return container_of(sd, struct camsim, isp);
 }
 
-static u32 camsim_isp_code(u32 pad)
+/* `code` counts for what comes in alone. */
+static void camsim_isp_fill_format(struct camsim *camsim, struct v4l2_mbus_framefmt *fmt, u32 pad,
+				   u32 width, u32 height, u32 code)
 {
-	return pad == CAMSIM_ISP_SINK ? MEDIA_BUS_FMT_SRGGB10_1X10 : MEDIA_BUS_FMT_YUYV8_1_5X8;
-}
+	const struct sensor_model *model = camsim->chip.model;
 
-static void camsim_isp_fill_format(struct v4l2_mbus_framefmt *fmt, u32 pad, u32 width, u32 height)
-{
+	if (pad == CAMSIM_ISP_SOURCE)
+		code = MEDIA_BUS_FMT_YUYV8_1_5X8;
+	else if (!camsim_format_of_code(camsim, code))
+		code = camsim_format(camsim, 0)->code;
 	*fmt = (struct v4l2_mbus_framefmt) {
-		.width = clamp(round_down(width, 4), CAMSIM_MIN_WIDTH, CAMSIM_ARRAY_WIDTH),
-		.height = clamp(round_down(height, 2), CAMSIM_MIN_HEIGHT, CAMSIM_ARRAY_HEIGHT),
-		.code = camsim_isp_code(pad),
+		.width = clamp(round_down(width, 4), CAMSIM_MIN_WIDTH, model->width),
+		.height = clamp(round_down(height, 2), CAMSIM_MIN_HEIGHT, model->height),
+		.code = code,
 		.field = V4L2_FIELD_NONE,
 		.colorspace = pad == CAMSIM_ISP_SINK ? V4L2_COLORSPACE_RAW : V4L2_COLORSPACE_SRGB,
 		.ycbcr_enc = V4L2_YCBCR_ENC_601,
@@ -31,36 +34,48 @@ static void camsim_isp_fill_format(struct v4l2_mbus_framefmt *fmt, u32 pad, u32 
 
 static int camsim_isp_init_state(struct v4l2_subdev *sd, struct v4l2_subdev_state *state)
 {
+	struct camsim *camsim = isp_to_camsim(sd);
 	unsigned int pad;
 
 	for (pad = 0; pad < CAMSIM_ISP_NUM_PADS; pad++)
-		camsim_isp_fill_format(v4l2_subdev_state_get_format(state, pad), pad,
-				       CAMSIM_ARRAY_WIDTH, CAMSIM_ARRAY_HEIGHT);
+		camsim_isp_fill_format(camsim, v4l2_subdev_state_get_format(state, pad), pad,
+				       camsim->chip.model->width, camsim->chip.model->height, 0);
 	return 0;
 }
 
 static int camsim_isp_enum_mbus_code(struct v4l2_subdev *sd, struct v4l2_subdev_state *state,
 				     struct v4l2_subdev_mbus_code_enum *code)
 {
-	if (code->index)
+	const struct camsim_format *format = camsim_format(isp_to_camsim(sd), code->index);
+
+	if (code->pad == CAMSIM_ISP_SOURCE) {
+		if (code->index)
+			return -EINVAL;
+		code->code = MEDIA_BUS_FMT_YUYV8_1_5X8;
+		return 0;
+	}
+	if (!format)
 		return -EINVAL;
-	code->code = camsim_isp_code(code->pad);
+	code->code = format->code;
 	return 0;
 }
 
 static int camsim_isp_enum_frame_size(struct v4l2_subdev *sd, struct v4l2_subdev_state *state,
 				      struct v4l2_subdev_frame_size_enum *fse)
 {
+	struct camsim *camsim = isp_to_camsim(sd);
 	const struct v4l2_mbus_framefmt *fmt;
 
-	if (fse->index || fse->code != camsim_isp_code(fse->pad))
+	if (fse->index || (fse->pad == CAMSIM_ISP_SINK ?
+			   !camsim_format_of_code(camsim, fse->code) :
+			   fse->code != MEDIA_BUS_FMT_YUYV8_1_5X8))
 		return -EINVAL;
 
 	if (fse->pad == CAMSIM_ISP_SINK) {
 		fse->min_width = CAMSIM_MIN_WIDTH;
-		fse->max_width = CAMSIM_ARRAY_WIDTH;
+		fse->max_width = camsim->chip.model->width;
 		fse->min_height = CAMSIM_MIN_HEIGHT;
-		fse->max_height = CAMSIM_ARRAY_HEIGHT;
+		fse->max_height = camsim->chip.model->height;
 	} else {
 		fmt = v4l2_subdev_state_get_format(state, CAMSIM_ISP_SINK);
 		fse->min_width = fmt->width;
@@ -75,6 +90,7 @@ static int camsim_isp_set_fmt(struct v4l2_subdev *sd, struct v4l2_subdev_state *
 			      struct v4l2_subdev_format *format)
 {
 	u32 width = format->format.width, height = format->format.height;
+	struct camsim *camsim = isp_to_camsim(sd);
 
 	if (format->which == V4L2_SUBDEV_FORMAT_ACTIVE && v4l2_subdev_is_streaming(sd))
 		return -EBUSY;
@@ -83,10 +99,11 @@ static int camsim_isp_set_fmt(struct v4l2_subdev *sd, struct v4l2_subdev_state *
 	if (format->pad != CAMSIM_ISP_SINK)
 		return v4l2_subdev_get_fmt(sd, state, format);
 
-	camsim_isp_fill_format(&format->format, CAMSIM_ISP_SINK, width, height);
+	camsim_isp_fill_format(camsim, &format->format, CAMSIM_ISP_SINK, width, height,
+			       format->format.code);
 	*v4l2_subdev_state_get_format(state, CAMSIM_ISP_SINK) = format->format;
-	camsim_isp_fill_format(v4l2_subdev_state_get_format(state, CAMSIM_ISP_SOURCE),
-			       CAMSIM_ISP_SOURCE, width, height);
+	camsim_isp_fill_format(camsim, v4l2_subdev_state_get_format(state, CAMSIM_ISP_SOURCE),
+			       CAMSIM_ISP_SOURCE, width, height, 0);
 	return 0;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The board's ISP: raw RGGB to NV12, really computed from the raw values. Of each 2x2 quad, red
+ * The board's ISP: raw Bayer to NV12, really computed from the raw values. Of each 2x2 quad, red
  * and blue are the quad's and each line has its own green; chroma is that of the quad. Output is
  * full-range BT.601, as JPEG has it.
  *
@@ -107,19 +107,35 @@ static u32 isp_chroma(u32 upper, u32 lower)
 	return (sum >> (U_SHIFT + 3) & 0xff) | (sum & UV_MASK) >> 3 << 8;
 }
 
-/* Two lines of raw to two of luma and one of chroma, two quads at a time */
-static void isp_lines(const struct camsim_tables *t, const u8 *raw, u32 width, u8 *y, u8 *uv)
+/* The columns of two quads' lines the other way round */
+static u64 isp_mirror(u64 line)
+{
+	return (line & 0x0000ffff0000ffff) << 16 | (line >> 16 & 0x0000ffff0000ffff);
+}
+
+/*
+ * Two lines of raw to two of luma and one of chroma, two quads at a time. In a quad of another order
+ * than RGGB red is brought there: that neither moves the luma of a line nor the chroma. `first` is
+ * the line with red, `second` that with blue.
+ */
+static __always_inline void isp_lines(const struct camsim_tables *t, const u8 *first,
+				      const u8 *second, bool mirror, u32 width, u8 *y_first,
+				      u8 *y_second, u8 *uv)
 {
 	u32 i, a, b, c, d;
 
 	for (i = 0; i < width; i += 4) {
-		u64 top = get_unaligned_le64(raw + i * 2);
-		u64 bottom = get_unaligned_le64(raw + (width + i) * 2);
+		u64 top = get_unaligned_le64(first + i * 2);
+		u64 bottom = get_unaligned_le64(second + i * 2);
 
+		if (mirror) {
+			top = isp_mirror(top);
+			bottom = isp_mirror(bottom);
+		}
 		isp_quad(t, top, bottom, &a, &b);
 		isp_quad(t, top >> 32, bottom >> 32, &c, &d);
-		put_unaligned_le32(isp_luma(a) | isp_luma(c) << 16, y + i);
-		put_unaligned_le32(isp_luma(b) | isp_luma(d) << 16, y + width + i);
+		put_unaligned_le32(isp_luma(a) | isp_luma(c) << 16, y_first + i);
+		put_unaligned_le32(isp_luma(b) | isp_luma(d) << 16, y_second + i);
 		put_unaligned_le32(isp_chroma(a, b) | isp_chroma(c, d) << 16, uv + i);
 	}
 }
@@ -128,15 +144,22 @@ static void isp_lines(const struct camsim_tables *t, const u8 *raw, u32 width, u
  * A width is a multiple of four. Only the lines that came: of a frame cut short the rest of both
  * planes is left as it is.
  */
-void camsim_isp_frame(struct camsim_tables *t, const u32 *raw, u32 width, u32 height, u32 lines,
-		      u8 *y, u8 *uv)
+void camsim_isp_frame(struct camsim_tables *t, const struct camsim_format *format, const u32 *raw,
+		      u32 width, u32 height, u32 lines, u8 *y, u8 *uv)
 {
-	u32 line;
+	u32 line, red = format->red_line ? 0 : 1, blue = 1 - red;
 
 	lines = round_down(min(lines, height), 2);
 	for (line = 0; line < lines; line += 2) {
-		isp_lines(t, (const u8 *)raw + line * width * 2, width, y + line * width,
-			  uv + line / 2 * width);
+		const u8 *in = (const u8 *)raw + line * width * 2;
+		u8 *y_red = y + (line + red) * width, *y_blue = y + (line + blue) * width;
+
+		if (format->red_column)
+			isp_lines(t, in + red * width * 2, in + blue * width * 2, false, width,
+				  y_red, y_blue, uv + line / 2 * width);
+		else
+			isp_lines(t, in + red * width * 2, in + blue * width * 2, true, width,
+				  y_red, y_blue, uv + line / 2 * width);
 		if (!(line % 32))
 			cond_resched();
 	}

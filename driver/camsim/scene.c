@@ -15,6 +15,8 @@
 #include "priv.h"
 
 #define SCENE_MIN_SIZE		16
+#define SCENE_MAX_WIDTH		1920
+#define SCENE_MAX_HEIGHT	1080
 #define SCENE_MAX_FPS		60
 #define SCENE_DEFAULT_FPS	30
 
@@ -222,8 +224,8 @@ static void camsim_scene_adjust(struct v4l2_pix_format *pix)
 
 	if (pix->pixelformat != V4L2_PIX_FMT_YUV420)
 		pix->pixelformat = V4L2_PIX_FMT_NV12;
-	pix->width = clamp(round_down(pix->width, 2), SCENE_MIN_SIZE, CAMSIM_ARRAY_WIDTH);
-	pix->height = clamp(round_down(pix->height, 2), SCENE_MIN_SIZE, CAMSIM_ARRAY_HEIGHT);
+	pix->width = clamp(round_down(pix->width, 2), SCENE_MIN_SIZE, SCENE_MAX_WIDTH);
+	pix->height = clamp(round_down(pix->height, 2), SCENE_MIN_SIZE, SCENE_MAX_HEIGHT);
 	pix->field = V4L2_FIELD_NONE;
 	pix->bytesperline = pix->width;
 	pix->sizeimage = pix->width * pix->height * 3 / 2;
@@ -294,7 +296,7 @@ static int camsim_scene_enum_framesizes(struct file *file, void *fh,
 		return -EINVAL;
 	fsize->type = V4L2_FRMSIZE_TYPE_STEPWISE;
 	fsize->stepwise = (struct v4l2_frmsize_stepwise) {
-		SCENE_MIN_SIZE, CAMSIM_ARRAY_WIDTH, 2, SCENE_MIN_SIZE, CAMSIM_ARRAY_HEIGHT, 2,
+		SCENE_MIN_SIZE, SCENE_MAX_WIDTH, 2, SCENE_MIN_SIZE, SCENE_MAX_HEIGHT, 2,
 	};
 	return 0;
 }
@@ -303,8 +305,8 @@ static int camsim_scene_enum_frameintervals(struct file *file, void *fh,
 					    struct v4l2_frmivalenum *fival)
 {
 	if (fival->index || !camsim_scene_has_format(fival->pixel_format) ||
-	    fival->width < SCENE_MIN_SIZE || fival->width > CAMSIM_ARRAY_WIDTH ||
-	    fival->height < SCENE_MIN_SIZE || fival->height > CAMSIM_ARRAY_HEIGHT ||
+	    fival->width < SCENE_MIN_SIZE || fival->width > SCENE_MAX_WIDTH ||
+	    fival->height < SCENE_MIN_SIZE || fival->height > SCENE_MAX_HEIGHT ||
 	    fival->width & 1 || fival->height & 1)
 		return -EINVAL;
 	fival->type = V4L2_FRMIVAL_TYPE_CONTINUOUS;

@@ -121,7 +121,8 @@ static void make_colour_tables(struct camsim_tables *t, const struct camsim_pict
 }
 
 /* Exposure of 1000 lines at gain 1 gives back the brightness of the scene. */
-static void make_light_table(struct camsim_tables *t, bool full_range, u32 exposure, u32 gain)
+static void make_light_table(struct camsim_tables *t, bool full_range, u32 exposure, u32 gain,
+			     u32 bits)
 {
 	u64 light = div_u64((u64)exposure * gain, 4);	/* in 1/1024000 */
 	int i;
@@ -134,23 +135,40 @@ static void make_light_table(struct camsim_tables *t, bool full_range, u32 expos
 		raw = div_u64(raw * (CAMSIM_WHITE - CAMSIM_BLACK) + 65535ULL * 512000,
 			      65535U);
 		raw = div_u64(raw, 1024000) + CAMSIM_BLACK;
-		t->light[i] = min_t(u64, raw, CAMSIM_WHITE);
+		t->light[i] = min_t(u64, raw, CAMSIM_WHITE) >> (10 - bits) << (10 - bits);
 	}
 }
 
-/* The array's column under a column of the output, see gc2053-model.h for the extra pixel */
-static int array_x(const struct gc2053_view *view, u32 column)
+/* A column or line of the output as if nothing were flipped; sensor.h has the extra pixel. */
+static int unflipped(u32 i, u32 size, bool flip, bool keeps_order)
 {
-	if (!view->hflip)
-		return view->x + column;
-	return view->x + view->width - 1 - column + (view->keeps_order && !(view->width & 1));
+	return flip ? (int)(size - 1 - i + (keeps_order && !(size & 1))) : (int)i;
 }
 
-static int array_y(const struct gc2053_view *view, u32 line)
+static int picture_x(const struct sensor_view *view, u32 column)
 {
-	if (!view->vflip)
-		return view->y + line;
-	return view->y + view->height - 1 - line + (view->keeps_order && !(view->height & 1));
+	return unflipped(column, view->width, view->hflip, view->keeps_order);
+}
+
+static int picture_y(const struct sensor_view *view, u32 line)
+{
+	return unflipped(line, view->height, view->vflip, view->keeps_order);
+}
+
+/* Binned pixels are made of neighbours of one colour, which stand for the first of them. */
+static int array_position(int start, u32 step, int i)
+{
+	return start + (i & ~1) * (int)step + (i & 1);
+}
+
+static int array_x(const struct sensor_view *view, u32 column)
+{
+	return array_position(view->x, view->step, picture_x(view, column));
+}
+
+static int array_y(const struct sensor_view *view, u32 line)
+{
+	return array_position(view->y, view->step, picture_y(view, line));
 }
 
 static u32 scene_position(int array, u32 array_size, u32 scene_size)
@@ -165,7 +183,7 @@ static void make_column_table(struct camsim_tables *t, const struct camsim_shot 
 
 	memset(t->column, 0, sizeof(t->column));
 	for (i = 0; i < columns; i++) {
-		x = scene_position(array_x(shot->view, i), CAMSIM_ARRAY_WIDTH, width);
+		x = scene_position(array_x(shot->view, i), shot->model->width, width);
 		t->column[i / 4] |= (u64)x << i % 4 * 16;
 		if (!(i % 2))
 			t->chroma_column[i / 2] = x / 2 * shot->picture->c_step;
@@ -180,13 +198,14 @@ static void update_tables(struct camsim_tables *t, const struct camsim_shot *sho
 		.full_range = picture->full_range, .bt709 = picture->bt709,
 		.scene_width = picture->width, .c_step = picture->c_step,
 		.x = shot->view->x, .width = shot->view->width,
+		.step = shot->view->step, .bits = shot->view->bits,
 		.hflip = shot->view->hflip, .keeps_order = shot->view->keeps_order,
 	};
 
 	if (!memcmp(&key, &t->key, sizeof(key)))
 		return;
 	make_colour_tables(t, picture, !(array_x(shot->view, 0) & 1));
-	make_light_table(t, picture->full_range, shot->exposure, shot->gain);
+	make_light_table(t, picture->full_range, shot->exposure, shot->gain, shot->view->bits);
 	make_column_table(t, shot);
 	t->key = key;
 }
@@ -229,19 +248,26 @@ static void sense_line(const struct camsim_tables *t, const u8 *y, const u64 *ch
 	}
 }
 
-/* The tag is at array positions; which columns of the output they are depends on the window. */
+/* The tag is at positions of the picture before it is flipped. */
 static void tag_line(const struct camsim_shot *shot, int row, __le16 *out)
 {
 	u32 column;
 
 	for (column = 0; column < shot->view->width; column++) {
-		int x = array_x(shot->view, column);
+		int x = picture_x(shot->view, column);
 
 		if (x < 0 || x >= CAMSIM_TAG_WIDTH)
 			continue;
 		out[column] = cpu_to_le16(camsim_tag_bit(shot->tag, row, x / CAMSIM_TAG_CELL) ?
 					  CAMSIM_WHITE : CAMSIM_BLACK);
 	}
+}
+
+static int tag_row_of(const struct camsim_shot *shot, u32 line)
+{
+	if (!shot->tag)
+		return -1;
+	return camsim_tag_row(picture_y(shot->view, line), shot->view->height);
 }
 
 /*
@@ -252,19 +278,21 @@ void camsim_sense(struct camsim_tables *t, const struct camsim_shot *shot, u32 *
 {
 	const struct camsim_picture *picture = shot->picture;
 	u32 line, stride = camsim_raw_stride(shot->view);
-	u32 height = min_t(u32, shot->view->height, CAMSIM_ARRAY_HEIGHT);
+	u32 height = min(shot->view->height, shot->model->height);
 	u32 chroma = U32_MAX, scene_y, twin[2] = { U32_MAX, U32_MAX };
+	bool pattern = shot->view->pattern != SENSOR_SCENE;
 	u8 *out = (u8 *)raw;
 
 	update_tables(t, shot);
 	for (line = 0; line < height; line++, out += stride) {
-		int y = array_y(shot->view, line);
-		int row = shot->tag ? camsim_tag_row(y) : -1;
+		int y = array_y(shot->view, line), row = tag_row_of(shot, line);
 
-		scene_y = scene_position(y, CAMSIM_ARRAY_HEIGHT, picture->height);
+		scene_y = pattern ? 0 : scene_position(y, shot->model->height, picture->height);
 		if (scene_y == twin[line % 2]) {
 			/* The last line of these colours saw the same line of the scene. */
 			memcpy(out, out - 2 * stride, stride);
+		} else if (pattern) {
+			camsim_pattern_line(shot->view, line, (__le16 *)out);
 		} else {
 			if (scene_y / 2 != chroma)
 				make_chroma_line(t, shot, scene_y / 2);

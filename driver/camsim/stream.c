@@ -11,6 +11,7 @@
  */
 #include <linux/kthread.h>
 #include <linux/sched.h>
+#include <linux/unaligned.h>
 #include <media/v4l2-event.h>
 
 #include "camsim.h"
@@ -20,11 +21,13 @@
 
 /* One frame on its way */
 struct camsim_frame {
-	struct gc2053_view view;
+	struct sensor_view view;
 	u32 exposure, gain;
 	u64 start_ns;
 	u32 sequence, number;
-	u32 lines;			/* that reach the receiver */
+	u32 lines;			/* that reach the receiver whole */
+	bool part;			/* and a half of the next */
+	bool lost_end;
 	bool bad;
 	bool crc;
 	struct camsim_buffer *buffers[CAMSIM_NUM_NODES];
@@ -36,7 +39,7 @@ static bool camsim_sensor_streams(struct camsim *camsim)
 	bool streams;
 
 	spin_lock_irqsave(&camsim->lock, flags);
-	streams = gc2053_streaming(&camsim->model);
+	streams = sensor_streaming(&camsim->chip);
 	spin_unlock_irqrestore(&camsim->lock, flags);
 	return streams;
 }
@@ -134,14 +137,19 @@ static void camsim_drop_stopped(struct camsim *camsim, struct camsim_frame *fram
 /* What the receiver was set up for against what the registers send */
 static void camsim_receive_check(struct camsim *camsim, struct camsim_frame *frame)
 {
-	const struct gc2053_view *view = &frame->view;
+	const struct sensor_view *view = &frame->view;
 	u32 short_lines = READ_ONCE(camsim->faults.short_lines);
 
-	frame->lines = view->height;
+	frame->lines = view->height + READ_ONCE(camsim->faults.long_lines);
 	if (short_lines)
 		frame->lines = min(frame->lines, short_lines);
 
-	if (frame->lines < camsim->rx_height) {
+	if (READ_ONCE(camsim->faults.truncate) && frame->lines) {
+		camsim_rx_error(camsim, CAMSIM_RX_TRUNCATED);
+		frame->bad = true;
+		frame->lines = min(frame->lines, camsim->rx_height) - 1;
+		frame->part = true;
+	} else if (frame->lines < camsim->rx_height) {
 		camsim_rx_error(camsim, CAMSIM_RX_SHORT);
 		frame->bad = true;
 	}
@@ -154,9 +162,21 @@ static void camsim_receive_check(struct camsim *camsim, struct camsim_frame *fra
 		camsim_rx_error(camsim, CAMSIM_RX_LINE_LENGTH);
 		frame->bad = true;
 	}
-	if (!view->red_first) {
+	if (view->red_column != camsim->rx_format->red_column ||
+	    view->red_line != camsim->rx_format->red_line) {
 		camsim_rx_error(camsim, CAMSIM_RX_ORDER);
 		frame->bad = true;
+	}
+	/* Packets of another type than it was told of are passed over. */
+	if (view->bits != camsim->rx_format->bits) {
+		camsim_rx_error(camsim, CAMSIM_RX_DATA_TYPE);
+		frame->lines = 0;
+		frame->part = false;
+	}
+	if (READ_ONCE(camsim->faults.lost_end)) {
+		camsim_rx_error(camsim, CAMSIM_RX_NO_END);
+		frame->bad = true;
+		frame->lost_end = true;
 	}
 	if (READ_ONCE(camsim->faults.crc)) {
 		camsim_rx_error(camsim, CAMSIM_RX_CRC);
@@ -168,6 +188,7 @@ static void camsim_receive_check(struct camsim *camsim, struct camsim_frame *fra
 static void camsim_expose(struct camsim *camsim, struct camsim_frame *frame)
 {
 	struct camsim_shot shot = {
+		.model = camsim->chip.model,
 		.view = &frame->view,
 		.exposure = frame->exposure,
 		.gain = frame->gain,
@@ -192,17 +213,38 @@ static void camsim_expose(struct camsim *camsim, struct camsim_frame *frame)
 		       64);
 }
 
+/* Eight of the ten bits that are computed */
+static void camsim_pack_line(u8 *out, const u8 *raw, u32 pixels)
+{
+	u32 i;
+
+	for (i = 0; i + 4 <= pixels; i += 4) {
+		u64 four = get_unaligned_le64(raw + i * 2) >> 2 & 0x00ff00ff00ff00ff;
+
+		four |= four >> 8;
+		put_unaligned_le32((four & 0xffff) | (four >> 16 & 0xffff0000), out + i);
+	}
+	for (; i < pixels; i++)
+		out[i] = get_unaligned_le16(raw + i * 2) >> 2;
+}
+
 static void camsim_fill_raw(struct camsim *camsim, struct camsim_frame *frame)
 {
 	struct camsim_queue *queue = &camsim->queues[CAMSIM_RAW];
 	struct vb2_buffer *vb = &frame->buffers[CAMSIM_RAW]->vb.vb2_buf;
-	u32 sent = camsim_raw_stride(&frame->view), got = min(sent, queue->bytesperline);
+	u32 sent = frame->view.width / 2 * 2 * camsim->rx_format->bytes;
+	u32 got = min(sent, queue->bytesperline);
 	u64 start = ktime_get_ns();
 	u8 *data = vb2_plane_vaddr(vb, 0);
 	u32 line;
 
-	for (line = 0; line < frame->lines; line++) {
-		memcpy(data, (u8 *)camsim->raw + line * sent, got);
+	for (line = 0; line < frame->lines + frame->part; line++) {
+		const u8 *raw = (const u8 *)camsim->raw + line * camsim_raw_stride(&frame->view);
+
+		if (camsim->rx_format->bytes == 1)
+			camsim_pack_line(data, raw, got);
+		else
+			memcpy(data, raw, got);
 		memset(data + got, 0, queue->bytesperline - got);
 		data += queue->bytesperline;
 	}
@@ -216,7 +258,7 @@ static void camsim_fill_nv12(struct camsim *camsim, struct camsim_frame *frame)
 	u8 *data = vb2_plane_vaddr(vb, 0);
 	u64 start = ktime_get_ns();
 
-	camsim_isp_frame(camsim->tables, camsim->raw, queue->width, queue->height, frame->lines,
+	camsim_isp_frame(camsim->tables, camsim->rx_format, camsim->raw, queue->width, queue->height, frame->lines,
 			 data, data + queue->width * queue->height);
 	camsim_stage_done(&camsim->isp_time, start);
 }
@@ -237,7 +279,8 @@ static u32 camsim_payload(struct camsim *camsim, const struct camsim_frame *fram
 	struct camsim_queue *queue = &camsim->queues[id];
 
 	if (id == CAMSIM_RAW)
-		return frame->lines * queue->bytesperline;
+		return frame->lines * queue->bytesperline +
+		       (frame->part ? queue->bytesperline / 2 : 0);
 	if (!camsim_isp_takes(camsim, frame))
 		return 0;
 	if (frame->lines >= queue->height)
@@ -297,6 +340,7 @@ static void camsim_cut_frame(struct camsim *camsim, struct camsim_frame *frame)
 	if (lines >= frame->lines || !(frame->buffers[CAMSIM_RAW] || frame->buffers[CAMSIM_NV12]))
 		return;
 	frame->lines = lines;
+	frame->part = false;
 	frame->bad = true;
 	camsim_rx_error(camsim, CAMSIM_RX_SHORT);
 }
@@ -307,6 +351,8 @@ static void camsim_run_frame(struct camsim *camsim, struct camsim_frame *frame)
 	unsigned int i;
 
 	camsim_receive_check(camsim, frame);
+	if (camsim_fault_drops(camsim))
+		return;
 	for (i = 0; i < CAMSIM_NUM_NODES; i++) {
 		frame->buffers[i] = camsim_take_buffer(camsim, &camsim->queues[i]);
 		if (frame->buffers[i])
@@ -316,6 +362,8 @@ static void camsim_run_frame(struct camsim *camsim, struct camsim_frame *frame)
 		camsim->unwanted++;
 		return;
 	}
+	if (camsim_fault_take(camsim, &camsim->faults.buf_error))
+		frame->bad = true;
 
 	camsim_expose(camsim, frame);
 	if (frame->buffers[CAMSIM_RAW])
@@ -323,7 +371,10 @@ static void camsim_run_frame(struct camsim *camsim, struct camsim_frame *frame)
 	if (frame->buffers[CAMSIM_NV12] && camsim_isp_takes(camsim, frame))
 		camsim_fill_nv12(camsim, frame);
 
-	whole = camsim_wait_until(camsim, frame, frame->start_ns + frame->view.readout_ns);
+	/* Where its end is lost, the start of the next says that a frame is over. */
+	whole = camsim_wait_until(camsim, frame, frame->start_ns +
+				  (frame->lost_end ? frame->view.frame_ns :
+				   frame->view.readout_ns));
 	camsim_drop_stopped(camsim, frame);
 	if (!whole)
 		camsim_cut_frame(camsim, frame);
@@ -344,6 +395,34 @@ static void camsim_send_frame_sync(struct camsim *camsim, u32 sequence)
 	v4l2_event_queue(camsim->csi.devnode, &event);
 }
 
+/*
+ * A frame starts if the sensor streams at that moment. One that was stopped may have lost its power
+ * by now, and with it the registers that say what a frame is.
+ */
+static bool camsim_start_frame(struct camsim *camsim, struct sensor_view *view)
+{
+	bool streams;
+
+	spin_lock_irq(&camsim->lock);
+	streams = sensor_streaming(&camsim->chip);
+	if (streams)
+		sensor_view_get(&camsim->chip, view);
+	spin_unlock_irq(&camsim->lock);
+	camsim_report_errors(camsim);
+	return streams;
+}
+
+/* A receiver that doesn't see a frame's start doesn't count the frame, and passes its lines over. */
+static bool camsim_frame_arrives(struct camsim *camsim)
+{
+	if (READ_ONCE(camsim->faults.no_signal))
+		return false;
+	if (!READ_ONCE(camsim->faults.lost_start))
+		return true;
+	camsim_rx_error(camsim, CAMSIM_RX_NO_START);
+	return false;
+}
+
 /* Frames from the first after the sensor was started to the one in which it stops */
 static void camsim_run_stream(struct camsim *camsim)
 {
@@ -355,10 +434,8 @@ static void camsim_run_stream(struct camsim *camsim)
 
 	do {
 		frame = (struct camsim_frame) { .start_ns = start, .sequence = camsim->sequence };
-		spin_lock_irq(&camsim->lock);
-		gc2053_view_get(&camsim->model, &frame.view);
-		spin_unlock_irq(&camsim->lock);
-		camsim_report_errors(camsim);
+		if (!camsim_start_frame(camsim, &frame.view))
+			return;
 
 		/* [V] what is written in one frame is seen in the next but one */
 		frame.exposure = first ? frame.view.exposure : exposure;
@@ -368,9 +445,11 @@ static void camsim_run_stream(struct camsim *camsim)
 		first = false;
 
 		frame.number = ++camsim->sensed;
-		camsim->sequence++;
-		camsim_send_frame_sync(camsim, frame.sequence);
-		camsim_run_frame(camsim, &frame);
+		if (camsim_frame_arrives(camsim)) {
+			camsim->sequence++;
+			camsim_send_frame_sync(camsim, frame.sequence);
+			camsim_run_frame(camsim, &frame);
+		}
 
 		/* Too slow a machine loses frames, and their numbers say so. */
 		start += frame.view.frame_ns;

@@ -14,14 +14,14 @@
 #define CAMSIM_LIGHT_BIAS	512
 #define CAMSIM_LIGHT_ENTRIES	1024
 
-#define CAMSIM_MAX_PAIRS	1024	/* the width register has 11 bits */
+#define CAMSIM_MAX_PAIRS	2048	/* more than the widest sensor has */
 #define CAMSIM_MAX_FOURS	(CAMSIM_MAX_PAIRS / 2)
 
 /* All that the tables of the sensor stage were made for */
 struct camsim_key {
 	u32 exposure, gain;
 	u32 scene_width, c_step;
-	u32 width;
+	u32 width, step, bits;
 	int x;
 	u8 full_range, bt709, hflip, keeps_order;
 };

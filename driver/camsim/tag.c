@@ -18,13 +18,15 @@ void camsim_tag_make(u8 *tag, u32 camera, u32 frame, u64 ns, u32 scene)
 	put_unaligned_be16(crc_itu_t(0xffff, tag, CAMSIM_TAG_BYTES - 2), tag + 18);
 }
 
-/* The row of cells at a row of the pixel array, or -1 */
-int camsim_tag_row(int array_y)
+/* The row of cells at a line of a picture that isn't flipped yet, or -1 */
+int camsim_tag_row(int y, u32 height)
 {
-	if (array_y >= CAMSIM_TAG_Y0 && array_y < CAMSIM_TAG_Y0 + CAMSIM_TAG_HEIGHT)
-		return (array_y - CAMSIM_TAG_Y0) / CAMSIM_TAG_CELL;
-	if (array_y >= CAMSIM_TAG_Y1 && array_y < CAMSIM_TAG_Y1 + CAMSIM_TAG_HEIGHT)
-		return (array_y - CAMSIM_TAG_Y1) / CAMSIM_TAG_CELL;
+	int second = height - CAMSIM_TAG_HEIGHT;
+
+	if (y >= 0 && y < CAMSIM_TAG_HEIGHT)
+		return y / CAMSIM_TAG_CELL;
+	if (y >= second && y < second + CAMSIM_TAG_HEIGHT)
+		return (y - second) / CAMSIM_TAG_CELL;
 	return -1;
 }
 

@@ -37,18 +37,18 @@ def node(camera, name):
 
 def options(camera, what):
     """The program's options for the whole graph of a camera, or for one of its nodes."""
-    other = ['-e', node(1 - camera, f'camsim{1 - camera}-raw')]
     if what == 'graph':
         return ['-m', media(camera)]
+    other = ['-e', node(1 - camera, f'camsim{1 - camera}-raw')]
     return ['-d', node(camera, f'camsim{camera}-{what}'), '-s3', *other]
 
 
-def check(what, tests, warnings):
+def check(what, tests, warnings, camera=0):
     """v4l2-compliance does so many tests, none fails, and these are all of its warnings."""
-    command = ['v4l2-compliance', '-P', *options(0, what)]
+    command = ['v4l2-compliance', '-P', *options(camera, what)]
     done = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                           errors='replace', timeout=300, check=False)
-    with open(f'/host/compliance-{what}.log', 'w', encoding='utf-8') as log:
+    with open(f'/host/compliance-{camera}-{what}.log', 'w', encoding='utf-8') as log:
         log.write(done.stdout)
     lines = done.stdout.splitlines()
     assert VERSION in lines[0], lines[0]
@@ -71,6 +71,13 @@ def test_graph():
     return check('graph', 336, [selection, selection])
 
 
+def test_imx219():
+    """the graph of the third camera, whose sensor is mainline's imx219"""
+    subprocess.run(['/volet/start-imx219'], check=True, timeout=60)
+    selection = 'VIDIOC_SUBDEV_G_SELECTION is supported for target 0 but not VIDIOC_SUBDEV_S_SELECTION'
+    return check('graph', 336, [selection, selection], camera=2)
+
+
 def test_raw():
     """the raw node streams, into its own memory and another node's"""
     return check('raw', 60, [])
@@ -88,7 +95,7 @@ def test_scene():
 
 def main():
     subprocess.run(['/volet/start-board', '2'], check=True, timeout=60)
-    tests = [test_graph, test_raw, test_nv12, test_scene]
+    tests = [test_graph, test_imx219, test_raw, test_nv12, test_scene]
     names = sys.argv[1:]
     failures = tap.run([test for test in tests if not names or test.__name__ in names])
     subprocess.run(['/volet/stop-board'], check=True, timeout=60)

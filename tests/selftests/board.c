@@ -17,8 +17,6 @@
 #include "board.h"
 
 #define MAX_MEDIA	16
-#define SENSOR_SYSFS	"/sys/bus/i2c/devices/" BOARD_SENSOR_ID_FORMAT "/%s"
-#define DRIVER_SYSFS	"/sys/bus/i2c/drivers/gc2053/%s"
 
 static void sleep_ms(unsigned int ms)
 {
@@ -249,7 +247,8 @@ long board_errors(unsigned int camera, const char *name)
 
 static void sensor_path(char *path, size_t size, unsigned int camera, const char *attribute)
 {
-	snprintf(path, size, SENSOR_SYSFS, camera, attribute);
+	snprintf(path, size, "/sys/bus/i2c/devices/%u-%s/%s", camera,
+		 camera == BOARD_IMX219 ? "0010" : "0037", attribute);
 }
 
 char *board_sensor_read(unsigned int camera, const char *attribute)
@@ -283,8 +282,9 @@ static int sensor_driver_write(unsigned int camera, const char *file)
 {
 	char path[64], id[16];
 
-	snprintf(path, sizeof(path), DRIVER_SYSFS, file);
-	snprintf(id, sizeof(id), BOARD_SENSOR_ID_FORMAT, camera);
+	snprintf(path, sizeof(path), "/sys/bus/i2c/drivers/%s/%s",
+		 camera == BOARD_IMX219 ? "imx219" : "gc2053", file);
+	snprintf(id, sizeof(id), "%u-%s", camera, camera == BOARD_IMX219 ? "0010" : "0037");
 	return board_write_file(path, id);
 }
 

@@ -36,8 +36,8 @@ int board_debugfs_write_number(unsigned int camera, const char *file, unsigned i
  */
 long board_errors(unsigned int camera, const char *name);
 
-/* The I2C device of a camera's sensor in sysfs */
-#define BOARD_SENSOR_ID_FORMAT	"%u-0037"
+/* The I2C device of a camera's sensor in sysfs: a GC2053, of the third camera an IMX219 */
+#define BOARD_IMX219		2
 char *board_sensor_read(unsigned int camera, const char *attribute);
 int board_sensor_write(unsigned int camera, const char *attribute, const char *text);
 bool board_sensor_is_bound(unsigned int camera);

@@ -26,6 +26,8 @@ static int parse_line(const char *line, struct trace_event *event)
 		event->page = TRACE_SYSTEM;
 		if (rest[0] == 'S')
 			return sscanf(rest, "S:%x=%x", &event->reg, &event->val) == 2 ? 0 : -EINVAL;
+		if (!strchr(rest, ':'))
+			return sscanf(rest, "%x=%x", &event->reg, &event->val) == 2 ? 0 : -EINVAL;
 		return sscanf(rest, "%u:%x=%x", &event->page, &event->reg, &event->val) == 3 ?
 		       0 : -EINVAL;
 	}

@@ -6,7 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define TRACE_SYSTEM	0xff	/* as page: a register that is the same from any page */
+/* As page: a register that is the same from any page, or one of a chip that has no pages */
+#define TRACE_SYSTEM	0xff
 
 enum trace_kind {
 	TRACE_PIN,

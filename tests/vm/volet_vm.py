@@ -185,6 +185,27 @@ def build_vicodec():
     return cached(f'vicodec-{key(KERNEL, source.stat().st_size)}', make) / 'vicodec.ko'
 
 
+def build_imx219():
+    """
+    Mainline's driver of another sensor, and the register helpers it wants, which Debian's kernel for
+    arm64 has neither of: as build_vicodec(). The board runs it so that camsim isn't tried by this
+    project's driver alone.
+    """
+    source = pathlib.Path('/usr/src/linux-source-6.12.tar.xz')
+    files = ['drivers/media/i2c/imx219.c', 'drivers/media/v4l2-core/v4l2-cci.c']
+
+    def make(part):
+        say('building imx219, a driver of the kernel (once)')
+        part.mkdir(parents=True)
+        run(['tar', '-C', part, '--strip-components=4', '-xJf', source,
+             *[f'linux-source-6.12/{name}' for name in files]])
+        (part / 'Kbuild').write_text('obj-m += imx219.o v4l2-cci.o\n')
+        run(['make', '-C', HEADERS, f'M={part}', 'ARCH=arm64', 'CROSS_COMPILE=aarch64-linux-gnu-',
+             'KCFLAGS=-DCONFIG_V4L2_CCI_I2C_MODULE', 'modules'], log=BUILD / 'imx219.log')
+    where = cached(f'imx219-{key(KERNEL, source.stat().st_size)}', make)
+    return [where / 'imx219.ko', where / 'v4l2-cci.ko']
+
+
 def meson(name, *options, targets=()):
     """
     Build the tree in build/NAME and return that directory; only what changed is rebuilt, and
@@ -286,24 +307,24 @@ def project_image(modules, programs, extra=(), faulty=(), kernel=None):
     return image
 
 
-def device_tree(cameras, kernel):
-    """QEMU's own tree of the `virt` machine with the project's overlay merged in."""
+def device_tree(cameras, kernel, overlays=()):
+    """QEMU's own tree of the `virt` machine with the project's overlays merged in."""
     dt = BUILD / 'dt'
     dt.mkdir(parents=True, exist_ok=True)
     # The dump is padded to 1 MiB, which the kernel doesn't boot with: dtc packs it.
     run([*QEMU, '-m', str(kernel.memory), '-machine', f'virt,dumpdtb={dt}/dump.dtb'])
     run(['dtc', '-q', '-I', 'dtb', '-O', 'dtb', '-o', dt / 'virt.dtb', dt / 'dump.dtb'])
-    names = ['virt-camsim'] + [f'virt-camsim{i}' for i in range(2, cameras + 1)]
-    overlays = []
+    names = ['virt-camsim'] + [f'virt-camsim{i}' for i in range(2, cameras + 1)] + list(overlays)
+    blobs = []
     for name in names:
         pre, blob = dt / f'{name}.dts', dt / f'{name}.dtbo'
         run(['cpp', '-nostdinc', '-undef', '-x', 'assembler-with-cpp', '-P',
              '-I', re.sub('-arm64$', '-common', HEADERS) + '/include',
              SRC / f'dts/{name}.dtso', pre])
         run(['dtc', '-@', '-I', 'dts', '-O', 'dtb', '-o', blob, pre])
-        overlays.append(blob)
-    merged = dt / f'virt-{cameras}.dtb'
-    run(['fdtoverlay', '-i', dt / 'virt.dtb', '-o', merged, *overlays])
+        blobs.append(blob)
+    merged = dt / f'virt-{"-".join([str(cameras), *overlays])}.dtb'
+    run(['fdtoverlay', '-i', dt / 'virt.dtb', '-o', merged, *blobs])
     return merged
 
 
@@ -318,11 +339,12 @@ class Board:
     `on_line` gets each line of its console. `forward` is [(host port, guest port)], bound to
     127.0.0.1 on the host; the guest itself can reach nothing. `displays` are sizes of virtual
     displays; what they show is in DIRECTORY/dumps once the guest has asked for it (see `dump`).
-    `append` is more of the kernel's command line; without `kernel` it is Debian's.
+    `append` is more of the kernel's command line, `overlays` more of dts/ than the cameras; without
+    `kernel` it is Debian's.
     """
 
     def __init__(self, project, share, cameras=1, forward=(), on_line=None, interactive=False,
-                 displays=(), append='', kernel=None):
+                 displays=(), append='', overlays=(), kernel=None):
         kernel = kernel or Kernel()
         net = 'user,id=n0,restrict=on' + ''.join(
             f',hostfwd=tcp:127.0.0.1:{host}-:{guest}' for host, guest in forward)
@@ -330,7 +352,8 @@ class Board:
         self.lines = []
         self.changed = threading.Condition()
         self.interactive = interactive
-        command = [*QEMU, '-machine', 'virt', '-m', str(kernel.memory), '-dtb', device_tree(cameras, kernel),
+        command = [*QEMU, '-machine', 'virt', '-m', str(kernel.memory),
+                   '-dtb', device_tree(cameras, kernel, overlays),
                    '-kernel', kernel.image(), '-initrd', initramfs(kernel),
                    '-append', f'console=ttyAMA0 quiet panic=-1 cma=128M {append}',
                    '-serial', 'mon:stdio' if interactive else 'stdio', '-netdev', net,

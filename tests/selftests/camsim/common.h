@@ -21,7 +21,9 @@
 #include "board.h"
 #include "stream.h"
 
+#ifndef CAMERA
 #define CAMERA		0
+#endif
 #define WIDTH		1920
 #define HEIGHT		1080
 #define RAW_LINE	(WIDTH * 2)

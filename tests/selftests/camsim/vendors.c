@@ -6,6 +6,7 @@
  */
 #include "kselftest_harness.h"
 
+#include "sensor.c"
 #include "gc2053-model.c"
 #include "vendors.h"
 
@@ -23,29 +24,29 @@
 
 #define MOST_WORDS	160
 
-static void send(struct gc2053_model *m, u8 reg, u8 val)
+static void send(struct sensor *m, u8 reg, u8 val)
 {
-	gc2053_address(m, reg);
-	gc2053_write(m, val);
+	sensor_address(m, reg);
+	sensor_write(m, val);
 }
 
-static void send_list(struct gc2053_model *m, const u16 *list, size_t n)
+static void send_list(struct sensor *m, const u16 *list, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		send(m, list[i] >> 8, list[i] & 0xff);
 }
 
 /* Two registers, the upper half of the value in the first: as one transfer, or one by one */
-static void send_16(struct gc2053_model *m, const struct vendor *v, u8 reg, u16 val)
+static void send_16(struct sensor *m, const struct vendor *v, u8 reg, u16 val)
 {
 	send(m, reg, val >> 8);
 	if (v->burst)
-		gc2053_write(m, val & 0xff);
+		sensor_write(m, val & 0xff);
 	else
 		send(m, reg + 1, val & 0xff);
 }
 
-static void send_exposure(struct gc2053_model *m, const struct vendor *v, u32 lines)
+static void send_exposure(struct sensor *m, const struct vendor *v, u32 lines)
 {
 	u32 frame = v->declared.frame;
 
@@ -54,7 +55,7 @@ static void send_exposure(struct gc2053_model *m, const struct vendor *v, u32 li
 	send_16(m, v, 0x03, lines);
 }
 
-static void send_row(struct gc2053_model *m, u32 row)
+static void send_row(struct sensor *m, u32 row)
 {
 	send(m, 0xb4, row >> 24);
 	send(m, 0xb3, row >> 16 & 0xff);
@@ -63,7 +64,7 @@ static void send_row(struct gc2053_model *m, u32 row)
 }
 
 /* Returns what the vendor takes it for: a gain, both in 1/64 */
-static u32 send_gain(struct gc2053_model *m, const struct vendor *v, u32 gain)
+static u32 send_gain(struct sensor *m, const struct vendor *v, u32 gain)
 {
 	u32 wanted = gain * v->unity / 64, i = 0;
 
@@ -82,18 +83,18 @@ static u32 send_gain(struct gc2053_model *m, const struct vendor *v, u32 gain)
 	return gain;
 }
 
-static void replay(struct gc2053_model *m, const struct vendor *v)
+static void replay(struct sensor *m, const struct vendor *v)
 {
-	static const enum gc2053_pin order[] = {
-		GC2053_IOVDD, GC2053_DVDD, GC2053_AVDD, GC2053_XCLK, GC2053_PWDN, GC2053_RESET,
+	static const enum sensor_pin order[] = {
+		SENSOR_IOVDD, SENSOR_DVDD, SENSOR_AVDD, SENSOR_XCLK, SENSOR_PWDN, SENSOR_RESET,
 	};
 	u64 now = 1000000 * US;
 
-	gc2053_init(m, v->xclk);
+	sensor_init(m, &gc2053_model, v->xclk);
 	for (size_t i = 0; i < ARRAY_SIZE(order); i++)
-		gc2053_set_pin(m, order[i], true, now += 1000 * US);
+		sensor_set_pin(m, order[i], true, now += 1000 * US);
 	now += 1000 * US;
-	if (!gc2053_answers(m, now))
+	if (!sensor_answers(m, now))
 		return;
 	send_list(m, v->list, v->n);
 	if (v->controls) {
@@ -104,7 +105,7 @@ static void replay(struct gc2053_model *m, const struct vendor *v)
 	send_list(m, v->start, v->n_start);
 }
 
-static enum order order_of(const struct gc2053_view *view)
+static enum order order_of(const struct sensor_view *view)
 {
 	if (view->red_line)
 		return view->red_column ? RGGB : GRBG;
@@ -117,7 +118,7 @@ static bool near_enough(u32 a, u32 b)
 	return (a > b ? a - b : b - a) <= b / 1000;
 }
 
-static struct facts facts_of(const struct gc2053_view *view)
+static struct facts facts_of(const struct sensor_view *view)
 {
 	return (struct facts) {
 		.width = view->width, .height = view->height, .order = order_of(view),
@@ -141,13 +142,13 @@ static struct facts expected(const struct vendor *v)
 static unsigned int differences(const struct vendor *v)
 {
 	struct facts is, has_to_be = expected(v);
-	struct gc2053_model m;
-	struct gc2053_view view;
+	struct sensor m;
+	struct sensor_view view;
 	unsigned int wrong = 0;
 
 	replay(&m, v);
-	gc2053_view_get(&m, &view);
-	gc2053_view_get(&m, &view);
+	sensor_view_get(&m, &view);
+	sensor_view_get(&m, &view);
 	is = facts_of(&view);
 	wrong |= is.width != has_to_be.width || is.height != has_to_be.height ? SIZE : 0;
 	wrong |= is.order != has_to_be.order ? ORDER : 0;
@@ -156,7 +157,7 @@ static unsigned int differences(const struct vendor *v)
 	wrong |= !near_enough(is.mfps, has_to_be.mfps) ? RATE : 0;
 	wrong |= v->clock && view.pixel_clock != v->clock ? CLOCK : 0;
 	wrong |= memcmp(m.errors, v->errors, sizeof(m.errors)) ? ERRORS : 0;
-	wrong |= !gc2053_streaming(&m) ? STREAM : 0;
+	wrong |= !sensor_streaming(&m) ? STREAM : 0;
 	return wrong;
 }
 
@@ -185,9 +186,9 @@ TEST(disagreements_are_some)
 }
 
 /* What page 0 has for a control is, on another page, a mistake of its own kind to the model. */
-static u32 unknown_writes(const struct gc2053_model *m)
+static u32 unknown_writes(const struct sensor *m)
 {
-	return m->errors[GC2053_ERR_UNKNOWN_REGISTER] + m->errors[GC2053_ERR_WRONG_PAGE];
+	return m->errors[SENSOR_ERR_UNKNOWN_REGISTER] + m->errors[SENSOR_ERR_WRONG_PAGE];
 }
 
 /* The registers that a wide dynamic range takes are the only ones that the model doesn't know. */
@@ -197,9 +198,9 @@ TEST(unknown_registers_are_those_of_the_table)
 	size_t found = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(vendors); i++) {
-		struct gc2053_model m;
+		struct sensor m;
 
-		gc2053_init(&m, vendors[i].xclk);
+		sensor_init(&m, &gc2053_model, vendors[i].xclk);
 		for (size_t j = 0; j < vendors[i].n; j++) {
 			u32 before = unknown_writes(&m);
 
@@ -219,21 +220,21 @@ TEST(exposures_arrive)
 		const struct vendor *v = &vendors[i];
 		u32 frame = expected(v).frame;
 		u32 lines[] = { 4, 100, 255, 256, 1000, v->exposure_max };
-		struct gc2053_model m;
-		struct gc2053_view view;
+		struct sensor m;
+		struct sensor_view view;
 
 		replay(&m, v);
 		for (size_t j = 0; j < ARRAY_SIZE(lines); j++) {
 			bool longer = v->stretches && lines[j] + 16 > frame;
 
 			send_exposure(&m, v, lines[j]);
-			gc2053_view_get(&m, &view);
+			sensor_view_get(&m, &view);
 			EXPECT_EQ(lines[j], view.exposure);
 			EXPECT_EQ(longer ? lines[j] + 16 : frame, view.frame_length) {
 				TH_LOG("%s with an exposure of %u lines", v->name, lines[j]);
 			}
 		}
-		EXPECT_EQ(v->errors[GC2053_ERR_WRONG_PAGE], m.errors[GC2053_ERR_WRONG_PAGE]);
+		EXPECT_EQ(v->errors[SENSOR_ERR_WRONG_PAGE], m.errors[SENSOR_ERR_WRONG_PAGE]);
 	}
 }
 
@@ -246,28 +247,28 @@ TEST(gains_are_rows_of_the_table)
 	for (size_t i = 0; i < ARRAY_SIZE(vendors); i++) {
 		const struct vendor *v = &vendors[i];
 		u32 most = v->way == PREGAIN ? 1023 : v->gains[v->n_gains - 1] * 64 / v->unity;
-		struct gc2053_model m;
-		struct gc2053_view view;
+		struct sensor m;
+		struct sensor_view view;
 
 		replay(&m, v);
 		for (size_t j = 0; j < ARRAY_SIZE(gains) && gains[j] <= most; j++) {
 			u32 meant = send_gain(&m, v, gains[j]);
 			u32 is;
 
-			gc2053_view_get(&m, &view);
-			gc2053_view_get(&m, &view);
+			sensor_view_get(&m, &view);
+			sensor_view_get(&m, &view);
 			is = view.gain / 64;
 			EXPECT_LE((is > meant ? is - meant : meant - is) * 1000,
 				  v->tolerance * meant) {
 				TH_LOG("%s: %u of %u", v->name, is, meant);
 			}
 		}
-		EXPECT_EQ(0, m.errors[GC2053_ERR_GAIN_ROW]);
+		EXPECT_EQ(0, m.errors[SENSOR_ERR_GAIN_ROW]);
 
 		send_row(&m, rows[3] ^ 1);
-		gc2053_view_get(&m, &view);
-		gc2053_view_get(&m, &view);
-		EXPECT_EQ(1, m.errors[GC2053_ERR_GAIN_ROW]);
+		sensor_view_get(&m, &view);
+		sensor_view_get(&m, &view);
+		EXPECT_EQ(1, m.errors[SENSOR_ERR_GAIN_ROW]);
 	}
 }
 

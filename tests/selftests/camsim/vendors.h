@@ -60,7 +60,7 @@ struct vendor {
 	u32 clock;		/* of the pixel array, if declared */
 	struct facts declared;
 	struct facts seen;	/* by the model, where that isn't what is declared */
-	u32 errors[GC2053_NUM_ERRORS];	/* of the model; the others have to be 0 */
+	u32 errors[SENSOR_NUM_ERRORS];	/* of the model; the others have to be 0 */
 };
 
 #define LIST(l)		.list = l##_list, .n = ARRAY_SIZE(l##_list)
@@ -69,7 +69,7 @@ struct vendor {
 #define FULL_HD		.width = 1920, .height = 1080
 
 /* 5 lines between the exposure of the list and the frame; the model wants 16 */
-#define NEAR		[GC2053_ERR_EXPOSURE] = 1
+#define NEAR		[SENSOR_ERR_EXPOSURE] = 1
 
 #define INGENIC(l, mhz_100, f, rate, ...) {						\
 	.name = #l, .xclk = 24000000, LIST(l), .exposure_max = (f) - 8,			\
@@ -85,7 +85,7 @@ struct vendor {
 	.declared = { .width = 1920, .height = 1088, .order = RGGB, .line = hts,	\
 		      .frame = 1125, .mfps = rate },					\
 	.seen = { .width = 1928, .height = 1096, .frame = 1133, .mfps = rate_seen },	\
-	.errors = { [GC2053_ERR_FRAME_LENGTH] = 1, [GC2053_ERR_WORD_COUNT] = 1 },	\
+	.errors = { [SENSOR_ERR_FRAME_LENGTH] = 1, [SENSOR_ERR_WORD_COUNT] = 1 },	\
 }
 
 #define CANAAN(l, w) {									\
@@ -94,7 +94,7 @@ struct vendor {
 	.unity = 256, .tolerance = 20, .clock = 297000000 * 2 / 8,			\
 	.declared = { .width = w, .height = 1080, .order = RGGB, .line = 2200,		\
 		      .frame = 1125, .mfps = 30000 },					\
-	.errors = { NEAR, [GC2053_ERR_READ_ONLY] = 1 },					\
+	.errors = { NEAR, [SENSOR_ERR_READ_ONLY] = 1 },					\
 }
 
 #define HISILICON(l, ...) {								\
@@ -132,7 +132,7 @@ static const struct vendor vendors[] = {
 	HISILICON(hisilicon),
 	HISILICON(goke),
 	/* 4:e0 1:46 1:47 1:4f 1:51, and 1:42, which on page 0 is the frame length */
-	HISILICON(goke_wdr, [GC2053_ERR_UNKNOWN_REGISTER] = 5, [GC2053_ERR_WRONG_PAGE] = 1),
+	HISILICON(goke_wdr, [SENSOR_ERR_UNKNOWN_REGISTER] = 5, [SENSOR_ERR_WRONG_PAGE] = 1),
 	{
 		.name = "sophgo", .xclk = 27000000, LIST(sophgo), .exposure_max = 1117,
 		.way = REST, GAINS(sophgo_gains, 64, 100),
@@ -144,7 +144,7 @@ static const struct vendor vendors[] = {
 		.way = REST, GAINS(sophgo_gains, 64, 100),
 		.declared = { FULL_HD, .line = 2200, .frame = 1125, .mfps = 30000 },
 		.seen = { .order = RGGB, .line = 2560, .frame = 1133, .mfps = 29788 },
-		.errors = { [GC2053_ERR_FRAME_LENGTH] = 1 },
+		.errors = { [SENSOR_ERR_FRAME_LENGTH] = 1 },
 	}, {
 		.name = "taixin", .xclk = 24000000, LIST(taixin), .exposure_max = 1229,
 		.way = REST, GAINS(measured, 64, 20),
