@@ -39,6 +39,7 @@ PARTS = {
     # What the kernel said is taken before it has something to say.
     'detectors': "dmesg >/host/results/dmesg.log\nLIMIT=1100 tap detectors /volet/debug/find_mutants\n",
     'selftests': """for test in $(grep -v mutants /volet/selftests/kselftest-list.txt | tr : /); do
+	case $test in imx219/*) [ -d /sys/module/imx219 ] || /volet/start-imx219 ;; esac
 	watched "selftest-$(echo $test | tr / -)" /volet/selftests/$test
 done
 watched selftest-gc2053-sleep /volet/selftests/gc2053/sleep
@@ -164,7 +165,7 @@ def build_selftests(kernel):
         (harness / name).write_text(re.sub(r'(define TEST_TIMEOUT_DEFAULT) 30\b', r'\1 180', text))
     vm.run(['make', '-C', vm.SRC / 'tests/selftests', f'KSRC={OUT}/ksrc', 'SYSROOT=/guest', 'ARCH=arm64',
             'CROSS_COMPILE=aarch64-linux-gnu-', f'KDIR={kernel.path}/build', f'OUTPUT={out}',
-            'COLLECTIONS=camsim gc2053 debug'], log=OUT / 'selftests.log')
+            'COLLECTIONS=camsim gc2053 imx219 debug'], log=OUT / 'selftests.log')
     return out
 
 
