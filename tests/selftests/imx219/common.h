@@ -39,7 +39,8 @@ static inline void camera_close(struct camera *c)
 	close(c->nv12);
 	close(c->csi);
 	close(c->isp);
-	close(c->sensor);
+	if (c->sensor >= 0)
+		close(c->sensor);
 	close(c->scene);
 }
 
