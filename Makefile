@@ -12,7 +12,11 @@ RTSP_PORT ?= 8554
 DURATION ?= 0
 JOBS ?= 1
 
-.PHONY: help run check soak mutants analysers vm roots build deb deb-arm64 series check-packages check-packages-arm64 size clean
+# Of `make check-debug`
+CYCLES ?= 1000
+SECONDS ?= 120
+
+.PHONY: help run check check-debug soak mutants analysers vm roots build deb deb-arm64 series check-packages check-packages-arm64 size clean
 
 help:
 	@echo 'make run       boot the virtual camera board and stream: prints an rtsp:// address'
@@ -20,6 +24,9 @@ help:
 	@echo '               DURATION=seconds to stop by itself (else Ctrl-C)'
 	@echo 'make check     every test, about 40 minutes; the last line is "N passed, N failed, N skipped"'
 	@echo '               ONLY="native operate:test_end" some parts of it, or some tests of a part'
+	@echo 'make check-debug the kernel modules on a kernel with KASAN, lockdep, kmemleak and fault injection:'
+	@echo '               that kernel is built once, up to 25 minutes and 1 GB of the cache; then about 25 more.'
+	@echo '               CYCLES=1000 bind/unbind cycles, SECONDS=120 of random ioctls, ONLY="fail order"'
 	@echo 'make soak      the attacks at their full length, an hour or two'
 	@echo 'make mutants   are the sensor driver'"'"'s tests any good: 600 bugs in it, each to be caught; an hour,'
 	@echo '               minutes when little has changed. JOBS=2 two boards at a time, ONLY= a regular expression'
@@ -50,6 +57,9 @@ run: roots
 
 check: roots
 	@$(enter)/check.py $(ONLY)
+
+check-debug: roots
+	@VOLET_PASS='CYCLES=$(CYCLES) SECONDS=$(SECONDS)' $(vm)/enter python3 -B tests/debug/check_debug.py $(ONLY)
 
 soak: roots
 	@$(enter)/soak.py

@@ -433,7 +433,8 @@ int camsim_capture_register(struct camsim *camsim, enum camsim_node_id id)
 
 	/* From here on the node goes by its release. */
 	camsim->nodes[id] = node;
-	return camsim_node_link(node);
+	ret = camsim_check_entity(&node->vdev);
+	return ret ? ret : camsim_node_link(node);
 
 err_free:
 	camsim_node_release(&node->vdev);

@@ -38,6 +38,20 @@ static int camsim_bound(struct v4l2_async_notifier *notifier, struct v4l2_subdev
 	return 0;
 }
 
+/*
+ * Where memory for a video node's entity or interface ran out, the framework of 6.12 registers the
+ * node all the same and says nothing, and later takes down what isn't there. It is kept from that
+ * where a driver does both by itself, as those of memory-to-memory devices do.
+ */
+int camsim_check_entity(struct video_device *vdev)
+{
+	if (vdev->entity.graph_obj.mdev && vdev->intf_devnode)
+		return 0;
+	vdev->entity.graph_obj.mdev = NULL;
+	vdev->vfl_dir = VFL_DIR_M2M;
+	return -ENOMEM;
+}
+
 static void camsim_unregister_nodes(struct camsim *camsim)
 {
 	unsigned int i;

@@ -215,6 +215,7 @@ int camsim_i2c_init(struct camsim *camsim, struct device_node *bus);
 int camsim_graph_init(struct camsim *camsim);
 int camsim_graph_start(struct camsim *camsim);
 void camsim_graph_cleanup(struct camsim *camsim);
+int camsim_check_entity(struct video_device *vdev);
 
 /* csi.c and isp-subdev.c */
 int camsim_csi_init(struct camsim *camsim);

@@ -454,7 +454,10 @@ static int camsim_scene_register(struct camsim_scene *scene)
 	if (ret)
 		return ret;
 	camsim_get(scene->camsim);
-	return 0;
+	ret = camsim_check_entity(vdev);
+	if (ret)
+		vb2_video_unregister_device(vdev);
+	return ret;
 }
 
 int camsim_scene_init(struct camsim *camsim)

@@ -270,8 +270,9 @@ class Rounds:
             ends |= {p for p in before if p.name not in DAEMONS}
             wait_for_all(it)
         it.until(lambda: not ends & processes(), f'what went with {victim} is gone', SERVICE_MOST)
-        wrong = others_ended(victim.name, camera, it.text()[mark:])
-        assert not wrong, f'{victim.name} of {camera} was killed, and ended: {wrong}'
+        said = it.text()[mark:]
+        wrong = others_ended(victim.name, camera, said)
+        assert not wrong, f'{victim} of {camera} was killed, and ended: {wrong}; log:\n{said[-4000:]}'
         for local in self.locals:
             local.wait_back(it, killed_ns)
 

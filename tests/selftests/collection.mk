@@ -4,6 +4,7 @@
 #   TEST_GEN_PROGS  programs made of one C file each and of the common ones in ..
 #   TEST_GEN_PROGS_EXTENDED  the same, but not among those that are run
 #   TEST_PROGS      scripts
+#   TEST_PROGS_EXTENDED  the same, but not among those that are run
 #   TEST_GEN_MODULES  kernel modules made of one C file each, built against KDIR
 CC := $(CROSS_COMPILE)gcc
 # The harness comes in as a system header: its macros are not ours to keep free of warnings.
@@ -14,14 +15,14 @@ COMMON := $(wildcard ../*.c)
 PROGRAMS := $(TEST_GEN_PROGS) $(TEST_PROGS)
 
 .PHONY: all
-all: $(addprefix $(OUTPUT)/,$(PROGRAMS) $(TEST_GEN_PROGS_EXTENDED) $(TEST_GEN_MODULES:=.ko)) $(OUTPUT)/programs
+all: $(addprefix $(OUTPUT)/,$(PROGRAMS) $(TEST_GEN_PROGS_EXTENDED) $(TEST_PROGS_EXTENDED) $(TEST_GEN_MODULES:=.ko)) $(OUTPUT)/programs
 
 $(addprefix $(OUTPUT)/,$(TEST_GEN_PROGS) $(TEST_GEN_PROGS_EXTENDED)): $(OUTPUT)/%: %.c $(COMMON) $(wildcard *.h ../*.h) \
 		../collection.mk
 	@echo '  CC      $*'
 	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(COMMON)
 
-$(addprefix $(OUTPUT)/,$(TEST_PROGS)): $(OUTPUT)/%: %
+$(addprefix $(OUTPUT)/,$(TEST_PROGS) $(TEST_PROGS_EXTENDED)): $(OUTPUT)/%: %
 	@cp $< $@
 
 $(addprefix $(OUTPUT)/,$(TEST_GEN_MODULES:=.ko)): $(OUTPUT)/%.ko: %.c

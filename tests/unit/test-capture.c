@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * The capture queue of a camera that gives H.264, made up (this program is linked with
- * --wrap=ioctl): frames are taken in their turn, and after one that was lost, broken or late
- * none before the next key frame.
+ * The capture queue of a made-up camera (this program is linked with --wrap=ioctl). One that gives
+ * H.264: frames are taken in their turn, and after one that was lost, broken or late none before the
+ * next key frame. And whose memory a queue gets that takes one kind or another.
  */
 #include <errno.h>
 #include <glib.h>
+#include <linux/dma-heap.h>
+#include <linux/udmabuf.h>
 #include <linux/videodev2.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -31,7 +33,47 @@ static struct {
 	struct v4l2_buffer ready[CAPTURE_BUFFERS];
 	guint n_ready, asked;
 	guint32 sequence;
+	guint refuses;		/* memory of these kinds, as bits */
+	gboolean heap_is_empty;
+	guint32 memory;		/* V4L2_MEMORY_ of what is queued */
 } node;
+
+/* Descriptors that stand for /dev/udmabuf and a heap, and the last memory made of each */
+static int udmabuf = -1, heap = -1, last_made[VOLET_MEMORY_HEAP + 1];
+
+static int make_dmabuf(guint kind, gsize size)
+{
+	int fd = memfd_create("dmabuf", MFD_CLOEXEC);
+
+	guint i;
+
+	g_assert_cmpint(ftruncate(fd, (off_t)size), ==, 0);
+	/* Numbers are used again. */
+	for (i = 0; i < G_N_ELEMENTS(last_made); i++)
+		last_made[i] = last_made[i] == fd ? -1 : last_made[i];
+	last_made[kind] = fd;
+	return fd;
+}
+
+static int allocate(struct dma_heap_allocation_data *data)
+{
+	if (node.heap_is_empty)
+		return errno = ENOMEM, -1;
+	data->fd = (guint32)make_dmabuf(VOLET_MEMORY_HEAP, data->len);
+	return 0;
+}
+
+static int queue(const struct v4l2_buffer *b)
+{
+	guint kind;
+
+	node.memory = b->memory;
+	for (kind = 1; b->memory == V4L2_MEMORY_DMABUF && kind < G_N_ELEMENTS(last_made); kind++)
+		if (b->m.fd == last_made[kind] && node.refuses & 1u << kind)
+			return errno = EFAULT, -1;
+	node.queued[b->index] = TRUE;
+	return 0;
+}
 
 static int dequeue(struct v4l2_buffer *b)
 {
@@ -47,6 +89,10 @@ int __wrap_ioctl(int fd, unsigned long request, void *arg)
 {
 	struct v4l2_buffer *b = arg;
 
+	if (fd == udmabuf && request == UDMABUF_CREATE)
+		return make_dmabuf(VOLET_MEMORY_UDMABUF, ((struct udmabuf_create *)arg)->size);
+	if (fd == heap && request == DMA_HEAP_IOCTL_ALLOC)
+		return allocate(arg);
 	if (fd != node.fd)
 		return __real_ioctl(fd, request, arg);
 	switch (request) {
@@ -63,8 +109,7 @@ int __wrap_ioctl(int fd, unsigned long request, void *arg)
 		b->m.offset = b->index * SIZE;
 		return 0;
 	case VIDIOC_QBUF:
-		node.queued[b->index] = TRUE;
-		return 0;
+		return queue(b);
 	case VIDIOC_DQBUF:
 		return dequeue(b);
 	case VIDIOC_S_CTRL:
@@ -100,7 +145,7 @@ static void open_node(struct capture *c, struct convert *convert, guint32 fourcc
 {
 	const struct capture_config config = {
 		.camera = "cam0", .entity = "made up", .convert = convert, .width = WIDTH,
-		.height = HEIGHT, .udmabuf = -1, .node = memfd_create("node", MFD_CLOEXEC),
+		.height = HEIGHT, .udmabuf = -1, .heap = -1, .node = memfd_create("node", MFD_CLOEXEC),
 	};
 
 	memset(&node, 0, sizeof(node));
@@ -220,6 +265,49 @@ static void test_restart(void)
 	close_node(&c, &convert);
 }
 
+/* In each kind of memory that is there and that the queue takes, the weaker one last. */
+static void test_memory(void)
+{
+	enum { UDMABUF = 1u << VOLET_MEMORY_UDMABUF, HEAP = 1u << VOLET_MEMORY_HEAP };
+	static const struct {
+		guint there, refuses;
+		gboolean heap_is_empty;
+		guint32 memory;
+	} cases[] = {
+		{ UDMABUF | HEAP, 0, FALSE, VOLET_MEMORY_UDMABUF },
+		{ UDMABUF | HEAP, UDMABUF, FALSE, VOLET_MEMORY_HEAP },
+		{ HEAP, 0, FALSE, VOLET_MEMORY_HEAP },
+		{ UDMABUF | HEAP, UDMABUF | HEAP, FALSE, VOLET_MEMORY_MMAP },
+		{ UDMABUF | HEAP, UDMABUF, TRUE, VOLET_MEMORY_MMAP },
+		{ UDMABUF, UDMABUF, FALSE, VOLET_MEMORY_MMAP },
+		{ 0, 0, FALSE, VOLET_MEMORY_MMAP },
+	};
+	guint i;
+
+	udmabuf = memfd_create("udmabuf", MFD_CLOEXEC);
+	heap = memfd_create("heap", MFD_CLOEXEC);
+	for (i = 0; i < G_N_ELEMENTS(cases); i++) {
+		struct convert convert;
+		struct capture c;
+
+		open_node(&c, &convert, V4L2_PIX_FMT_H264);
+		capture_stop(&c);
+		node.refuses = cases[i].refuses;
+		node.heap_is_empty = cases[i].heap_is_empty;
+		c.udmabuf = cases[i].there & UDMABUF ? udmabuf : -1;
+		c.heap = cases[i].there & HEAP ? heap : -1;
+		g_assert_true(capture_start(&c, NULL));
+		g_assert_cmpuint(c.memory, ==, cases[i].memory);
+		g_assert_cmpuint(node.memory, ==, c.memory == VOLET_MEMORY_MMAP ? V4L2_MEMORY_MMAP :
+									  V4L2_MEMORY_DMABUF);
+		close_node(&c, &convert);
+	}
+	close(udmabuf);
+	close(heap);
+	udmabuf = -1;
+	heap = -1;
+}
+
 int main(int argc, char **argv)
 {
 	int ret;
@@ -228,6 +316,7 @@ int main(int argc, char **argv)
 	make_frames();
 	g_test_add_func("/capture/turn", test_turn);
 	g_test_add_func("/capture/restart", test_restart);
+	g_test_add_func("/capture/memory", test_memory);
 	ret = g_test_run();
 	g_bytes_unref(key_frame);
 	g_bytes_unref(difference);

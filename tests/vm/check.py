@@ -110,7 +110,7 @@ mkdir -p /host/results
 tap() {
 	name=$1; shift
 	echo "volet: $name"
-	timeout 900 "$@" >/host/results/$name 2>&1
+	timeout ${LIMIT:-900} "$@" >/host/results/$name 2>&1
 	echo $? >/host/results/$name.status
 }
 """
@@ -210,8 +210,11 @@ def certificates(share):
                         '-out', share / f'{name}-cert.pem'], check=True, capture_output=True)
 
 
-def guest_part(tally, name, project, job, limit=3600, append='', displays=(), overlays=()):
-    """One board with two cameras that runs `job`, which leaves TAP in /host/results; `name` is the board's."""
+def guest_part(tally, name, project, job, limit=3600, append='', displays=(), overlays=(), kernel=None, keep=None):
+    """
+    One board with two cameras that runs `job`, which leaves TAP in /host/results; `name` is the
+    board's, `keep` where those results go.
+    """
     share = pathlib.Path(tempfile.mkdtemp(prefix='check-'))
     share.chmod(0o755)
     viewers = {'alice': (run.ha1_of('alice', VIEWERS['alice']), ['cam0']),
@@ -227,7 +230,7 @@ def guest_part(tally, name, project, job, limit=3600, append='', displays=(), ov
 
     try:
         with vm.Board(project, share, 2, on_line=relay, displays=displays, append=append,
-                      overlays=overlays) as board:
+                      overlays=overlays, kernel=kernel) as board:
             board.wait(limit)
     except vm.Failed as failure:
         tally.fail(name, str(failure))
@@ -239,11 +242,13 @@ def guest_part(tally, name, project, job, limit=3600, append='', displays=(), ov
         text = status.with_suffix('').read_text(errors='replace')
         tally.tap(f'board: {status.stem}', text, int(status.read_text()))
     started = {p.name for p in results.glob('*')} - {p.name for p in parts} - {p.stem for p in parts}
-    for part in sorted(started - {'dmesg.log'}):
+    for part in sorted(started - {'dmesg.log', 'gcov'}):
         tally.fail(f'{name}: {part} did not end', (results / part).read_text(errors='replace'))
     kernel_log(tally, name, results / 'dmesg.log')
     for report in share.glob('compliance-0-graph.log'):
         shutil.copy(report, vm.BUILD / 'compliance.log')
+    if keep and results.exists():
+        shutil.copytree(results, keep)
 
 
 def kernel_log(tally, name, path):

@@ -369,7 +369,8 @@ def report(verdicts, everything, seeded):
     for mutant, verdict in verdicts.items():
         row = kinds.setdefault(mutant.kind, collections.Counter())
         row['total'] += 1
-        row[verdict if verdict in (SAME, UNBUILT, SURVIVED) else 'caught'] += 1
+        row[verdict if verdict in (SAME, UNBUILT, SURVIVED) else 'KUnit' if verdict.startswith('KUnit: ')
+            else 'kselftest'] += 1
     why = explanations()
     survivors = [m for m, verdict in verdicts.items() if verdict == SURVIVED]
     print('\nsurvivors:')
@@ -379,14 +380,14 @@ def report(verdicts, everything, seeded):
     stale = [name for name in why if name not in names] if everything else []
     for name in stale:
         print(f'  explained, but caught, or not made any more: {name}')
-    heads = ('caught', 'survived', 'same code', 'not built', 'total')
-    print(f'\n{"":24}{"".join(f"{head:>11}" for head in heads)}')
+    heads = ('KUnit', 'kselftest', 'survived', 'same code', 'not built', 'total')
+    print(f'\n{"caught by":24}{"".join(f"{head:>11}" for head in heads)}')
     total = collections.Counter()
     for kind, row in [*kinds.items(), ('all', total)]:
         total.update(row if row is not total else {})
-        print(f'{kind:24}' + ''.join(f'{row[key]:11}' for key in ('caught', SURVIVED, SAME, UNBUILT, 'total')))
+        print(f'{kind:24}' + ''.join(f'{row[key]:11}' for key in ('KUnit', 'kselftest', SURVIVED, SAME, UNBUILT, 'total')))
     unexplained = [m for m in survivors if not why.get(m.name)]
-    print(f'\ncaught {total["caught"]} of {total["total"] - total[SAME] - total[UNBUILT]}; '
+    print(f'\ncaught {total["KUnit"] + total["kselftest"]} of {total["total"] - total[SAME] - total[UNBUILT]}; '
           f'{len(survivors)} survivors, {len(unexplained)} of them not explained; '
           f'{len(stale)} explanations of nothing', flush=True)
     if seeded:

@@ -32,6 +32,7 @@ BUILD = SRC / 'build'
 KERNEL = (GUEST / '.volet-kernel').read_text().strip()      # 6.12.117+deb13-arm64
 HEADERS = f'/usr/src/linux-headers-{KERNEL}'
 STARTED = time.monotonic()
+MAKING = threading.RLock()                                  # boards may be booted side by side
 
 # Not needed to run anything; leaves 450 of 1,500 MB.
 BASE_LEAVES_OUT = '''boot usr/include usr/src usr/lib/gcc usr/lib/debug usr/lib/firmware
@@ -50,6 +51,21 @@ SCENE_SIZE = '768x576'
 
 class Failed(Exception):
     """Something a person must act on; the text says what."""
+
+
+class Kernel:
+    """What a board boots: Debian's own, or with `path` the directory that tests/debug/make-kernel made."""
+
+    def __init__(self, path=None):
+        self.path = path
+        self.release = (path / 'release').read_text().strip() if path else KERNEL
+        self.modules = (path or GUEST / 'usr') / 'lib/modules' / self.release
+        self.memory = 2560 if path else 1536    # a checking kernel has a shadow of its memory
+
+    def image(self):
+        """The plain image: QEMU unpacks a compressed one slowly, and not every compression."""
+        return self.path / 'Image' if self.path else cached(
+            f'vmlinuz-{KERNEL}', lambda part: shutil.copy(GUEST / f'boot/vmlinuz-{KERNEL}', part))
 
 
 def say(text):
@@ -75,12 +91,13 @@ def key(*parts):
 def cached(name, make):
     """The path of a cached file or directory; `make(path)` makes it when it is not there."""
     path = CACHE / name
-    if not path.exists():
-        part = path.with_name(path.name + '.part')
-        if part.is_dir():
-            shutil.rmtree(part)
-        make(part)
-        part.rename(path)
+    with MAKING:
+        if not path.exists():
+            part = path.with_name(path.name + '.part')
+            if part.is_dir():
+                shutil.rmtree(part)
+            make(part)
+            part.rename(path)
     return path
 
 
@@ -98,17 +115,17 @@ def guest_key():
     return (GUEST / '.volet-key').read_text().strip()
 
 
-def module_path(name):
+def module_path(kernel, name):
     """A stock module and what it depends on, in the order to load them."""
     deps = {}
-    for line in (GUEST / f'usr/lib/modules/{KERNEL}/modules.dep').read_text().splitlines():
+    for line in (kernel.modules / 'modules.dep').read_text().splitlines():
         path, _, needs = line.partition(':')
         deps[re.sub(r'\.ko.*', '', os.path.basename(path)).replace('-', '_')] = \
             needs.split()[::-1] + [path]
     return deps.get(name.replace('-', '_'), [])      # none: it is built in
 
 
-def initramfs():
+def initramfs(kernel):
     def make(part):
         tree = pathlib.Path('/tmp/initramfs')
         shutil.rmtree(tree, ignore_errors=True)
@@ -116,10 +133,10 @@ def initramfs():
         for name in ['proc', 'sys', 'dev', 'base', 'project', 'rw', 'root', 'modules']:
             (tree / name).mkdir()
         shutil.copy(GUEST / 'usr/bin/busybox', tree / 'bin/busybox')
-        order = list(dict.fromkeys(p for m in INITRAMFS_MODULES for p in module_path(m)))
+        order = list(dict.fromkeys(p for m in INITRAMFS_MODULES for p in module_path(kernel, m)))
         for i, path in enumerate(order):
             plain = tree / 'modules' / f'{i:02}-{os.path.basename(path).removesuffix(".xz")}'
-            data = GUEST / f'usr/lib/modules/{KERNEL}' / path
+            data = kernel.modules / path
             with plain.open('wb') as out:
                 subprocess.run(['xz', '-dc', data] if path.endswith('.xz') else ['cat', data],
                                stdout=out, check=True)
@@ -127,7 +144,7 @@ def initramfs():
         (tree / 'init').chmod(0o755)
         run(['sh', '-c', f'cd {tree} && find . | cpio -o -H newc --quiet | gzip -1 >{part}'])
     text = (SRC / 'tests/vm/guest/initramfs-init').read_text()
-    return cached(f'initramfs-{key(KERNEL, INITRAMFS_MODULES, text)}.gz', make)
+    return cached(f'initramfs-{key(kernel.release, INITRAMFS_MODULES, text)}.gz', make)
 
 
 def scenes():
@@ -245,33 +262,35 @@ def build_selftests():
     return out
 
 
-def depmod(tree, modules):
+def depmod(kernel, tree, modules):
     """Dependencies and aliases of the stock modules and ours together, as after an install."""
     lib = pathlib.Path('/tmp/depmod')
     shutil.rmtree(lib, ignore_errors=True)
-    dest = lib / f'lib/modules/{KERNEL}'
-    shutil.copytree(GUEST / f'usr/lib/modules/{KERNEL}', dest, symlinks=True)
+    dest = lib / f'lib/modules/{kernel.release}'
+    shutil.copytree(kernel.modules, dest, symlinks=True, ignore=shutil.ignore_patterns('build', 'source'))
     (dest / 'updates').mkdir()
     for ko in modules:
         shutil.copy(ko, dest / 'updates')
-    run(['depmod', '-b', lib, KERNEL])
-    out = tree / f'usr/lib/modules/{KERNEL}'
-    (out / 'updates').mkdir(parents=True)
-    for path in [*dest.glob('modules.*'), *(dest / 'updates').glob('*.ko')]:
+    run(['depmod', '-b', lib, kernel.release])
+    out = tree / f'usr/lib/modules/{kernel.release}'
+    # Debian's are in the base image already.
+    stock = dest.glob('kernel/**/*.ko') if kernel.path else ()
+    for path in [*dest.glob('modules.*'), *(dest / 'updates').glob('*.ko'), *stock]:
+        (out / path.relative_to(dest)).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, out / path.relative_to(dest))
     shutil.rmtree(lib)
 
 
-def project_image(modules, programs, extra=(), faulty=(), name='project'):
+def project_image(modules, programs, extra=(), faulty=(), name='project', kernel=None):
     """
     What was built, as the second image, build/NAME.squashfs. `programs` is a meson build directory,
     which is installed, or None; of those in `faulty` the programs go to /usr/libexec/volet-NAME.
-    `extra` are (path in the guest, file or directory) pairs.
+    `extra` are (path in the guest, file or directory) pairs. Without `kernel` it is for Debian's.
     """
     tree = pathlib.Path('/tmp/project')
     shutil.rmtree(tree, ignore_errors=True)
     tree.mkdir()
-    depmod(tree, modules)
+    depmod(kernel or Kernel(), tree, modules)
     if programs:
         run(['meson', 'install', '-C', programs, '--no-rebuild', '--quiet', '--destdir', tree])
     for out in faulty:
@@ -293,10 +312,10 @@ def project_image(modules, programs, extra=(), faulty=(), name='project'):
     return image
 
 
-def device_tree(cameras, dt, overlays=()):
+def device_tree(cameras, dt, kernel, overlays=()):
     """QEMU's own tree of the `virt` machine with the project's overlays merged in, made in the directory `dt`."""
     # The dump is padded to 1 MiB, which the kernel doesn't boot with: dtc packs it.
-    run([*QEMU, '-machine', f'virt,dumpdtb={dt}/dump.dtb'])
+    run([*QEMU, '-m', str(kernel.memory), '-machine', f'virt,dumpdtb={dt}/dump.dtb'])
     run(['dtc', '-q', '-I', 'dtb', '-O', 'dtb', '-o', dt / 'virt.dtb', dt / 'dump.dtb'])
     names = ['virt-camsim'] + [f'virt-camsim{i}' for i in range(2, cameras + 1)] + list(overlays)
     blobs = []
@@ -314,8 +333,8 @@ def device_tree(cameras, dt, overlays=()):
 
 # ---- a running board ---------------------------------------------------------------------
 
-QEMU = ['qemu-system-aarch64', '-cpu', 'cortex-a53', '-smp', '2', '-m', '1536',
-        '-accel', 'tcg,thread=multi', '-display', 'none', '-nodefaults', '-no-reboot']
+QEMU = ['qemu-system-aarch64', '-cpu', 'cortex-a53', '-smp', '2', '-accel', 'tcg,thread=multi',
+        '-display', 'none', '-nodefaults', '-no-reboot']
 
 
 class Board:
@@ -324,11 +343,13 @@ class Board:
     `on_line` gets each line of its console. `forward` is [(host port, guest port)], bound to
     127.0.0.1 on the host; the guest itself can reach nothing. `displays` are sizes of virtual
     displays; what they show is in DIRECTORY/dumps once the guest has asked for it (see `dump`).
-    `append` is more of the kernel's command line, `overlays` more of dts/ than the cameras.
+    `append` is more of the kernel's command line, `overlays` more of dts/ than the cameras; without
+    `kernel` it is Debian's.
     """
 
     def __init__(self, project, share, cameras=1, forward=(), on_line=None, interactive=False,
-                 displays=(), append='', overlays=()):
+                 displays=(), append='', overlays=(), kernel=None):
+        kernel = kernel or Kernel()
         net = 'user,id=n0,restrict=on' + ''.join(
             f',hostfwd=tcp:127.0.0.1:{host}-:{guest}' for host, guest in forward)
         self.on_line = on_line
@@ -336,8 +357,9 @@ class Board:
         self.changed = threading.Condition()
         self.interactive = interactive
         self.own = pathlib.Path(tempfile.mkdtemp(prefix='board-'))
-        command = [*QEMU, '-machine', 'virt', '-dtb', device_tree(cameras, self.own, overlays),
-                   '-kernel', self.kernel(), '-initrd', initramfs(),
+        command = [*QEMU, '-machine', 'virt', '-m', str(kernel.memory),
+                   '-dtb', device_tree(cameras, self.own, kernel, overlays),
+                   '-kernel', kernel.image(), '-initrd', initramfs(kernel),
                    '-append', f'console=ttyAMA0 quiet panic=-1 cma=128M {append}',
                    '-serial', 'mon:stdio' if interactive else 'stdio', '-netdev', net,
                    '-device', 'virtio-net-pci,netdev=n0,romfile=', '-device', 'virtio-rng-pci',
@@ -358,12 +380,6 @@ class Board:
         self.reader = threading.Thread(target=self.read, daemon=True)
         if not interactive:
             self.reader.start()
-
-    @staticmethod
-    def kernel():
-        """The plain image: QEMU unpacks a compressed one slowly, and not every compression."""
-        return cached(f'vmlinuz-{KERNEL}', lambda part: shutil.copy(
-            GUEST / f'boot/vmlinuz-{KERNEL}', part))
 
     def read(self):
         for raw in self.qemu.stdout:

@@ -283,7 +283,8 @@ enum volet_signal {
 enum volet_memory {
 	VOLET_MEMORY_UDMABUF = 1,	/* own pages, imported: other openers of the node see nothing */
 	VOLET_MEMORY_MMAP,		/* the node's own buffers: any opener of the node can map them */
-	VOLET_MEMORY_OWN		/* no device: the frames are generated */
+	VOLET_MEMORY_OWN,		/* no device: the frames are generated */
+	VOLET_MEMORY_HEAP		/* as UDMABUF, of contiguous pages */
 };
 
 struct volet_bus_grant {

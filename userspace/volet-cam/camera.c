@@ -151,7 +151,7 @@ gboolean camera_open(struct camera *cam, const struct volet_camera_config *confi
 {
 	*cam = (struct camera){
 		.config = config, .bus = bus,
-		.source = { .changed = report_signal, .data = cam, .udmabuf = -1,
+		.source = { .changed = report_signal, .data = cam, .udmabuf = -1, .heap = -1,
 			    .capture.fd = -1, .opener.sock = -1 },
 	};
 	if (!source_open(&cam->source, config, bus, error))

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The capture queue of one camera. Frames come into a ring of private memory (memory.h) by
- * V4L2_MEMORY_DMABUF, so that another opener of the node finds nothing to map. Where the
- * receiver can't take such memory the node's own buffers are used, and the log says what
- * that means.
+ * V4L2_MEMORY_DMABUF, so that another opener of the node finds nothing to map: scattered pages, or
+ * where the receiver doesn't take them, contiguous ones of a DMA-heap. Where that can't be had
+ * either the node's own buffers are used, and the log says what that means.
  *
  * The ring is made when streaming starts and destroyed when it stops: nothing of what was
  * seen before is left for the next who watches.
@@ -27,10 +27,11 @@ struct capture_config {
 	struct convert *convert;	/* from the node's format (borrowed) */
 	guint width, height;
 	int udmabuf;		/* /dev/udmabuf (borrowed), or -1 */
+	int heap;		/* a DMA-heap of contiguous memory (borrowed), or -1 */
 };
 
 struct capture_plane {
-	struct memory memory;	/* with VOLET_MEMORY_UDMABUF */
+	struct memory memory;	/* with VOLET_MEMORY_UDMABUF and VOLET_MEMORY_HEAP */
 	guint8 *map;
 	gsize size;
 	int dmabuf;		/* borrowed of memory, or -1 */
@@ -44,7 +45,7 @@ struct capture {
 	char camera[VOLET_NAME_MAX];
 	char *entity;
 	int fd;
-	int udmabuf;		/* borrowed, or -1 */
+	int udmabuf, heap;	/* borrowed, or -1 */
 	guint32 type;		/* of the queue: one or several planes */
 	struct convert *convert;	/* borrowed */
 	guint32 fourcc;

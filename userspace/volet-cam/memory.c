@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/dma-heap.h>
 #include <linux/udmabuf.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -96,7 +97,7 @@ static gboolean make(struct memory *m, const char *name, int udmabuf, GError **e
 	return TRUE;
 }
 
-gboolean memory_new(struct memory *m, const char *name, gsize size, int udmabuf, GError **error)
+static gboolean start(struct memory *m, gsize size, GError **error)
 {
 	*m = (struct memory) MEMORY_NONE;
 	if (!size || size > MEMORY_MAX)
@@ -105,12 +106,38 @@ gboolean memory_new(struct memory *m, const char *name, gsize size, int udmabuf,
 				 " KiB is not made: it may have up to %u KiB",
 				 size / 1024, MEMORY_MAX / 1024);
 	m->size = memory_round_up(size);
+	return TRUE;
+}
+
+gboolean memory_new(struct memory *m, const char *name, gsize size, int udmabuf, GError **error)
+{
+	if (!start(m, size, error))
+		return FALSE;
 #ifdef VOLET_FAULT_LOOSE
 	if (borrow(m))
 		return TRUE;
 #endif
 	if (make(m, name, udmabuf, error))
 		return TRUE;
+	memory_free(m);
+	return FALSE;
+}
+
+gboolean memory_new_heap(struct memory *m, gsize size, int heap, GError **error)
+{
+	struct dma_heap_allocation_data data = { .fd_flags = O_RDWR | O_CLOEXEC };
+
+	if (!start(m, size, error))
+		return FALSE;
+	data.len = m->size;
+	if (ioctl(heap, DMA_HEAP_IOCTL_ALLOC, &data) < 0)
+		return failed(error, "DMA_HEAP_IOCTL_ALLOC (boot with a larger cma=)", m->size);
+	m->dmabuf = (int)data.fd;
+	m->map = mmap(NULL, m->size, PROT_READ, MAP_SHARED, m->dmabuf, 0);
+	if (m->map != MAP_FAILED)
+		return TRUE;
+	m->map = NULL;
+	failed(error, "mmap", m->size);
 	memory_free(m);
 	return FALSE;
 }

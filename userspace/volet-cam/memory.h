@@ -39,6 +39,13 @@ struct memory {
  */
 gboolean memory_new(struct memory *m, const char *name, gsize size, int udmabuf, GError **error);
 
+/*
+ * Memory for a device that takes contiguous pages alone, for its owner to read: of `heap` (borrowed),
+ * an open DMA-heap, whose memory the kernel has cleared. It has no memfd, so that it can't be
+ * given to a session. With an error (ENOMEM: the heap has no more) `m` is empty.
+ */
+gboolean memory_new_heap(struct memory *m, gsize size, int heap, GError **error);
+
 /* Also right for empty memory. */
 void memory_free(struct memory *m);
 

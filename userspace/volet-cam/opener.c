@@ -32,9 +32,27 @@ static int open_node(struct media *media, const char *entity, const char *what, 
 	return fd;
 }
 
+/*
+ * The heap of the kernel's default area of contiguous memory, by the names that it has had: after
+ * the command line or Kconfig, after the device tree's node, and since 6.17.
+ */
+static int open_heap(void)
+{
+	static const char *const names[] = {
+		"/dev/dma_heap/reserved", "/dev/dma_heap/linux,cma",
+		"/dev/dma_heap/default_cma_region",
+	};
+	int fd = -1;
+	guint i;
+
+	for (i = 0; fd < 0 && i < G_N_ELEMENTS(names); i++)
+		fd = open(names[i], O_RDONLY | O_CLOEXEC);
+	return fd;
+}
+
 /* What this process has open, for as long as the device is. */
 struct device {
-	int node;
+	int node, heap;
 	struct sensor sensor;
 };
 
@@ -57,6 +75,8 @@ static gboolean open_device(const struct volet_camera_config *config, struct dev
 	    sensor_open(&dev->sensor, media, config, light, error))
 		dev->node = open_node(media, config->capture, "capture", error);
 	media_close(media);
+	if (dev->node >= 0 && dev->heap < 0)
+		dev->heap = open_heap();
 	if (dev->node < 0)
 		sensor_close(&dev->sensor);
 	return dev->node >= 0;
@@ -69,7 +89,7 @@ static gboolean open_device(const struct volet_camera_config *config, struct dev
  */
 static _Noreturn void serve(int sock, const struct volet_camera_config *config)
 {
-	struct device dev = { .node = -1, .sensor = { .fd = -1, .isp = -1 } };
+	struct device dev = { .node = -1, .heap = -1, .sensor = { .fd = -1, .isp = -1 } };
 	struct opener_question question;
 	struct opener_answer answer;
 	int fds[MSG_FDS_MAX];
@@ -93,7 +113,10 @@ static _Noreturn void serve(int sock, const struct volet_camera_config *config)
 			answer.errnum = error->code;
 			g_strlcpy(answer.text, error->message, sizeof(answer.text));
 		}
-		msg_send(sock, &answer, sizeof(answer), &dev.node, opens && dev.node >= 0);
+		fds[0] = dev.node;
+		fds[1] = dev.heap;
+		msg_send(sock, &answer, sizeof(answer), fds,
+			 opens && dev.node >= 0 ? 1 + (dev.heap >= 0) : 0);
 	}
 	_exit(0);
 }
@@ -161,21 +184,22 @@ gboolean opener_set(struct opener *opener, const struct sensor_values *values)
 	return TRUE;
 }
 
-gboolean opener_answer(struct opener *opener, struct opener_answer *answer, int *node,
-		       gboolean *have, int timeout_ms)
+gboolean opener_answer(struct opener *opener, struct opener_answer *answer,
+		       struct opener_files *files, gboolean *have, int timeout_ms)
 {
 	int fds[MSG_FDS_MAX];
 	unsigned int n_fds;
 	int ret = msg_recv_wait(opener->sock, answer, sizeof(*answer), fds, &n_fds, timeout_ms);
 
 	*have = FALSE;
-	*node = -1;
+	*files = (struct opener_files){ .node = -1, .heap = -1 };
 	if (ret == -ETIMEDOUT || ret == -EAGAIN)
 		return TRUE;
 	if (ret)
 		return FALSE;
 	*have = TRUE;
-	*node = fds[0];
+	files->node = fds[0];
+	files->heap = fds[1];
 	if (answer->what == OPENER_OPEN)
 		opener->asked = FALSE;
 	else

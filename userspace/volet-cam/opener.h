@@ -6,6 +6,9 @@
  * asked: it finds the media device, sets it up as the configuration says, reads it back and
  * sends the node's descriptor. It also sets the sensor's exposure, gain and white balance, for the
  * reasons in sensor.h. It gets no word but "again" and those numbers, and never sees a frame.
+ *
+ * With the node it sends the machine's DMA-heap of contiguous memory, for receivers that take no
+ * other; of several heaps that one alone, because it is all that the camera has to have.
  */
 #ifndef VOLET_CAM_OPENER_H
 #define VOLET_CAM_OPENER_H
@@ -38,6 +41,11 @@ struct opener_answer {
 	struct sensor_values values;	/* SET: what was set */
 };
 
+struct opener_files {
+	int node;		/* of the capture queue */
+	int heap;		/* of contiguous memory, or -1 where there is none */
+};
+
 /* Starts the process. `bus` is not for it. */
 gboolean opener_start(struct opener *opener, const struct volet_camera_config *config, int bus,
 		      GError **error);
@@ -46,11 +54,11 @@ void opener_stop(struct opener *opener);
 /* Ask it to open the device. Both are FALSE when the process is gone. */
 gboolean opener_ask(struct opener *opener);
 /*
- * `*have` is FALSE while there is no answer; `*node` is then the capture node, which is the
- * receiver's, or -1 in the answer to anything else or with an error. Waits up to `timeout_ms`.
+ * `*have` is FALSE while there is no answer; `*files` are then the receiver's, or -1 in the answer
+ * to anything else or with an error. Waits up to `timeout_ms`.
  */
-gboolean opener_answer(struct opener *opener, struct opener_answer *answer, int *node,
-		       gboolean *have, int timeout_ms);
+gboolean opener_answer(struct opener *opener, struct opener_answer *answer,
+		       struct opener_files *files, gboolean *have, int timeout_ms);
 
 /* Ask it to set the sensor, when it isn't at something already. FALSE when it isn't asked. */
 gboolean opener_set(struct opener *opener, const struct sensor_values *values);

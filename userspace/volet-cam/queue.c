@@ -15,11 +15,17 @@ static gboolean multi(const struct capture *c)
 	return V4L2_TYPE_IS_MULTIPLANAR(c->type);
 }
 
+/* Memory of our own, which the queue imports */
+static gboolean own(const struct capture *c)
+{
+	return c->memory == VOLET_MEMORY_UDMABUF || c->memory == VOLET_MEMORY_HEAP;
+}
+
 void queue_buffer_init(const struct capture *c, struct queue_buffer *b, guint index)
 {
 	memset(b, 0, sizeof(*b));
 	b->v4l2.type = c->type;
-	b->v4l2.memory = c->memory == VOLET_MEMORY_UDMABUF ? V4L2_MEMORY_DMABUF : V4L2_MEMORY_MMAP;
+	b->v4l2.memory = own(c) ? V4L2_MEMORY_DMABUF : V4L2_MEMORY_MMAP;
 	b->v4l2.index = index;
 	if (multi(c)) {
 		b->v4l2.m.planes = b->planes;
@@ -52,11 +58,11 @@ gboolean queue_put(struct capture *c, guint index, GError **error)
 	guint i;
 
 	queue_buffer_init(c, &b, index);
-	for (i = 0; c->memory == VOLET_MEMORY_UDMABUF && multi(c) && i < c->planes; i++) {
+	for (i = 0; own(c) && multi(c) && i < c->planes; i++) {
 		b.planes[i].m.fd = planes[i].dmabuf;
 		b.planes[i].length = (guint32)planes[i].size;
 	}
-	if (c->memory == VOLET_MEMORY_UDMABUF && !multi(c)) {
+	if (own(c) && !multi(c)) {
 		b.v4l2.m.fd = planes[0].dmabuf;
 		b.v4l2.length = (guint32)planes[0].size;
 	}
@@ -69,7 +75,7 @@ static gboolean request(struct capture *c, guint count, guint32 *given, GError *
 {
 	struct v4l2_requestbuffers req = {
 		.count = count, .type = c->type,
-		.memory = c->memory == VOLET_MEMORY_UDMABUF ? V4L2_MEMORY_DMABUF : V4L2_MEMORY_MMAP,
+		.memory = own(c) ? V4L2_MEMORY_DMABUF : V4L2_MEMORY_MMAP,
 	};
 
 	if (ioctl(c->fd, VIDIOC_REQBUFS, &req) < 0)
@@ -107,7 +113,7 @@ void queue_free(struct capture *c)
 	/* The queue lets go of our memory before we do; a device that is gone has done so. */
 	request(c, 0, &none, NULL);
 	for (i = 0; i < c->n_buffers; i++) {
-		for (j = 0; c->memory == VOLET_MEMORY_UDMABUF && j < c->planes; j++)
+		for (j = 0; own(c) && j < c->planes; j++)
 			memory_free(&c->buffers[i].planes[j].memory);
 		memset(&c->buffers[i], 0, sizeof(c->buffers[i]));
 	}
@@ -146,7 +152,9 @@ static gboolean add_private(struct capture *c, guint index, GError **error)
 	for (i = 0; i < c->planes; i++) {
 		struct capture_plane *plane = &c->buffers[index].planes[i];
 
-		if (!memory_new(&plane->memory, "volet-capture", c->size[i], c->udmabuf, error))
+		if (!(c->memory == VOLET_MEMORY_HEAP ?
+			      memory_new_heap(&plane->memory, c->size[i], c->heap, error) :
+			      memory_new(&plane->memory, "volet-capture", c->size[i], c->udmabuf, error)))
 			return FALSE;
 		memory_close_memfd(&plane->memory);
 		plane->map = plane->memory.map;
@@ -188,7 +196,7 @@ static gboolean make(struct capture *c, guint32 memory, GError **error)
 		goto fail;
 	for (i = 0; i < n; i++) {
 		c->n_buffers = i + 1;
-		if (!(memory == VOLET_MEMORY_UDMABUF ? add_private : add_mapped)(c, i, error) ||
+		if (!(own(c) ? add_private : add_mapped)(c, i, error) ||
 		    !queue_put(c, i, error))
 			goto fail;
 	}
@@ -209,26 +217,47 @@ static void say_weak(struct capture *c, const char *why)
 	c->said_weak = TRUE;
 }
 
+/*
+ * A queue that needs contiguous memory says EFAULT to other pages, one without DMABUF EINVAL; a heap
+ * that is used up ENOMEM.
+ */
+static gboolean is_refusal(int code)
+{
+	return code == EFAULT || code == EINVAL || code == ENOMEM;
+}
+
 static gboolean set_format(struct capture *c, GError **error);
 
 gboolean queue_make(struct capture *c, GError **error)
 {
-	g_autoptr(GError) why = NULL;
+	const struct {
+		guint32 memory;
+		int device;
+		const char *missing;
+	} kinds[] = {
+		{ VOLET_MEMORY_UDMABUF, c->udmabuf,
+		  "there is no /dev/udmabuf that this process may open (kernel option CONFIG_UDMABUF)" },
+		{ VOLET_MEMORY_HEAP, c->heap,
+		  "there is no DMA-heap of contiguous memory that this process may open (kernel "
+		  "option CONFIG_DMABUF_HEAPS_CMA)" },
+	};
+	g_autoptr(GString) weak = g_string_new(NULL);
+	guint i;
 
 	if (!set_format(c, error))
 		return FALSE;
-	if (c->udmabuf < 0) {
-		say_weak(c, "no /dev/udmabuf that this process may open (kernel option "
-			    "CONFIG_UDMABUF)");
-	} else if (make(c, VOLET_MEMORY_UDMABUF, &why)) {
-		return TRUE;
-	} else if (why->code != EFAULT && why->code != EINVAL) {
-		g_propagate_error(error, g_steal_pointer(&why));
-		return FALSE;
-	} else {
-		/* A queue that needs contiguous memory says EFAULT, one without DMABUF EINVAL. */
-		say_weak(c, why->message);
+	for (i = 0; i < G_N_ELEMENTS(kinds); i++) {
+		g_autoptr(GError) why = NULL;
+
+		if (kinds[i].device >= 0 && make(c, kinds[i].memory, &why))
+			return TRUE;
+		if (why && !is_refusal(why->code)) {
+			g_propagate_error(error, g_steal_pointer(&why));
+			return FALSE;
+		}
+		g_string_append_printf(weak, "%s%s", i ? "; " : "", why ? why->message : kinds[i].missing);
 	}
+	say_weak(c, weak->str);
 	return make(c, VOLET_MEMORY_MMAP, error);
 }
 
@@ -312,6 +341,7 @@ gboolean capture_open(struct capture *c, const struct capture_config *config, GE
 
 	c->fd = config->node;
 	c->udmabuf = config->udmabuf;
+	c->heap = config->heap;
 	c->convert = config->convert;
 	c->fourcc = c->convert->format->fourcc;
 	c->planes = c->convert->format->planes;

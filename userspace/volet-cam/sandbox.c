@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/dma-buf.h>
+#include <linux/dma-heap.h>
 #include <linux/landlock.h>
 #include <linux/udmabuf.h>
 #include <linux/videodev2.h>
@@ -129,6 +130,7 @@ static int add_ioctls(scmp_filter_ctx ctx, gboolean codecs)
 	static const guint32 allowed[] = {
 		VIDIOC_QUERYCAP, VIDIOC_S_FMT, VIDIOC_REQBUFS, VIDIOC_QUERYBUF, VIDIOC_QBUF, VIDIOC_DQBUF,
 		VIDIOC_STREAMON, VIDIOC_STREAMOFF, UDMABUF_CREATE, DMA_BUF_IOCTL_SYNC,
+		DMA_HEAP_IOCTL_ALLOC,
 		/* the last two with codecs */
 		VIDIOC_ENCODER_CMD, VIDIOC_S_CTRL,
 	};

@@ -113,18 +113,28 @@ static void fail_with(struct source *s, const GError *error)
 	fail(s, signal_of(error->code), error->message);
 }
 
+static void close_heap(struct source *s)
+{
+	if (s->heap >= 0)
+		close(s->heap);
+	s->heap = -1;
+}
+
 /* The opener has answered: take the device over, and see that its queue can be made. */
-static void take_over(struct source *s, int node, const struct opener_answer *answer)
+static void take_over(struct source *s, const struct opener_files *files,
+		      const struct opener_answer *answer)
 {
 	const struct volet_camera_config *config = s->config;
 	struct capture_config capture = {
-		.camera = config->name, .node = node, .entity = config->capture,
+		.camera = config->name, .node = files->node, .entity = config->capture,
 		.convert = &s->convert, .width = config->width, .height = config->height,
-		.udmabuf = s->udmabuf,
+		.udmabuf = s->udmabuf, .heap = files->heap,
 	};
 	g_autoptr(GError) error = NULL;
 
-	if (node < 0) {
+	close_heap(s);
+	s->heap = files->heap;
+	if (files->node < 0) {
 		fail(s, signal_of(answer->errnum), answer->text);
 		return;
 	}
@@ -145,14 +155,14 @@ static void take_setting(struct source *s, const struct opener_answer *answer)
 static gboolean take_answer(struct source *s, int timeout_ms, GError **error)
 {
 	struct opener_answer answer;
+	struct opener_files files;
 	gboolean have = TRUE;
-	int node;
 
 	while (have && (s->opener.asked || s->opener.setting)) {
-		if (!opener_answer(&s->opener, &answer, &node, &have, timeout_ms))
+		if (!opener_answer(&s->opener, &answer, &files, &have, timeout_ms))
 			return cam_error(error, 0, "the process that opens the device has ended");
 		if (have && answer.what == OPENER_OPEN)
-			take_over(s, node, &answer);
+			take_over(s, &files, &answer);
 		else if (have)
 			take_setting(s, &answer);
 	}
@@ -198,6 +208,7 @@ gboolean source_open(struct source *s, const struct volet_camera_config *config,
 	s->picture = (struct nosignal){ .width = config->width, .height = config->height };
 	s->capture = (struct capture){ .fd = -1 };
 	s->opener.sock = -1;
+	s->heap = -1;
 	s->udmabuf = open("/dev/udmabuf", O_RDWR | O_CLOEXEC);
 	if (s->is_test) {
 		testcam_init(&s->test, config->name, config->width, config->height, config->rate);
@@ -221,6 +232,7 @@ void source_close(struct source *s)
 	if (s->udmabuf >= 0)
 		close(s->udmabuf);
 	s->udmabuf = -1;
+	close_heap(s);
 	g_free(s->fault);
 	s->fault = NULL;
 }

@@ -27,6 +27,7 @@ struct source {
 	struct opener opener;
 	struct light light;		/* its exposure and white balance */
 	int udmabuf;			/* /dev/udmabuf, or -1 */
+	int heap;			/* a DMA-heap of contiguous memory, or -1 */
 	struct convert convert;
 	struct capture capture;		/* its fd is -1 while the device is not open */
 	gboolean streaming;

@@ -47,6 +47,8 @@ static const char *memory_text(uint32_t memory)
 	switch (memory) {
 	case VOLET_MEMORY_UDMABUF:
 		return "own memory (udmabuf): no other program can map it";
+	case VOLET_MEMORY_HEAP:
+		return "own contiguous memory (DMA-heap): no other program can map it";
 	case VOLET_MEMORY_MMAP:
 		return "the node's own buffers (MMAP), WEAKER: any program that may open the node can"
 		       " map them and watch";

@@ -27,6 +27,7 @@ void report_id(char text[33], const struct volet_id *id)
 static const char *memory_text(uint32_t memory)
 {
 	return memory == VOLET_MEMORY_UDMABUF ? "udmabuf" :
+	       memory == VOLET_MEMORY_HEAP ? "dma-heap" :
 	       memory == VOLET_MEMORY_OWN ? "own, no device" :
 	       memory == VOLET_MEMORY_MMAP ? "mmap (weaker)" : "none";
 }
