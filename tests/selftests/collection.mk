@@ -31,4 +31,4 @@ $(addprefix $(OUTPUT)/,$(TEST_GEN_MODULES:=.ko)): $(OUTPUT)/%.ko: %.c
 	@$(CROSS_COMPILE)strip --strip-debug -o $@ $@.build/$*.ko && rm -rf $@.build
 
 $(OUTPUT)/programs: Makefile
-	@printf '%s\n' $(PROGRAMS) >$@
+	@for program in $(PROGRAMS); do echo $$program; done >$@
