@@ -138,17 +138,19 @@ def build_drivers(kernel):
     return build_modules(kernel, 'modules', 'GCOV_PROFILE=y', 'KCFLAGS=-Werror')
 
 
-def build_mutants(kernel):
+def build_guest(kernel, with_mutants):
+    """What the board's job uses: its scripts, and the drivers with bugs."""
     tree, folder = OUT / 'mutants', OUT / 'guest'
     for path in tree, folder:
         shutil.rmtree(path, ignore_errors=True)
         path.mkdir(parents=True)
-    mutants.write(vm.SRC / 'driver', tree)
-    for ko in build_modules(kernel, 'mutants'):
-        shutil.copy(ko, folder)
-    (folder / 'list').write_text(mutants.table())
     for script in (HERE / 'guest').glob('*'):
         shutil.copy(script, folder)
+    if with_mutants:
+        mutants.write(vm.SRC / 'driver', tree)
+        for ko in build_modules(kernel, 'mutants'):
+            shutil.copy(ko, folder)
+        (folder / 'list').write_text(mutants.table())
     return folder
 
 
@@ -213,7 +215,7 @@ def main():
     start = time.monotonic()
     vm.say('building for it: drivers, drivers with bugs, selftests, programs')
     drivers = build_drivers(debug)
-    extra = [('/volet/selftests', build_selftests(debug)), ('/volet/debug', build_mutants(debug)),
+    extra = [('/volet/selftests', build_selftests(debug)), ('/volet/debug', build_guest(debug, 'detectors' in wanted)),
              ('/volet/e2e', '/src/tests/e2e')]
     programs = vm.build_arm64()
     extra += [(f'/usr/libexec/volet-tests/{p.name}', p) for p in check.board_tests(programs)]

@@ -5,9 +5,10 @@
  * leaves nothing switched on, bound, counted or registered; or the kernel did without what it
  * lacked, and then all works. What leaks is for kmemleak to say, afterwards.
  *
- * One function of the kernel is spared: __v4l2_device_register_subdev_nodes() of 6.12 uses the
- * interface that __video_register_device() didn't get without looking, an Oops that no driver can
- * prevent (Documentation/debug-kernel.rst has it). SPARE= (empty) in the environment spares none.
+ * One function of the kernel is spared: __v4l2_device_register_subdev_nodes() of 6.12 uses an
+ * interface that it may not have got, and where it gives up releases sub-devices that stay
+ * registered, and then a second time; no driver can prevent either (Documentation/debug-kernel.rst
+ * has both). SPARE= (empty) in the environment spares none.
  */
 #include "kselftest_harness.h"
 
@@ -45,7 +46,7 @@ static int spare(void)
 
 	if (text && !*text)
 		return 0;
-	return fault_spare(text ? text : "media_devnode_create");
+	return fault_spare(text ? text : "__v4l2_device_register_subdev_nodes");
 }
 
 FIXTURE_SETUP(fail)
