@@ -18,8 +18,8 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / 'vm'))
 import check                                                                    # noqa: E402
-import mutants                                                                  # noqa: E402
 import run                                                                      # noqa: E402
+import seeded                                                                   # noqa: E402
 import volet_vm as vm                                                           # noqa: E402
 
 OUT = vm.BUILD / 'debug'
@@ -128,13 +128,14 @@ def build_modules(kernel, name, *options):
 
 
 def build_drivers(kernel):
-    """Ours, counting which lines are run."""
+    """Ours, counting which lines are run. What did not change is not built again."""
     tree = OUT / 'modules'
-    shutil.rmtree(tree, ignore_errors=True)
-    tree.mkdir(parents=True)
-    vm.run(['cp', '-a', vm.SRC / 'driver', vm.SRC / 'Kbuild', tree])
-    for stale in [*tree.rglob('*.o'), *tree.rglob('*.ko'), *tree.rglob('.*.cmd')]:
-        stale.unlink()
+    for path in [vm.SRC / 'Kbuild', *(vm.SRC / 'driver').rglob('Kbuild'), *(vm.SRC / 'driver').rglob('*.[ch]')]:
+        copy = tree / path.relative_to(vm.SRC)
+        if path.name.endswith('.mod.c') or (copy.exists() and copy.read_bytes() == path.read_bytes()):
+            continue
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
     return build_modules(kernel, 'modules', 'GCOV_PROFILE=y', 'KCFLAGS=-Werror')
 
 
@@ -147,10 +148,10 @@ def build_guest(kernel, with_mutants):
     for script in (HERE / 'guest').glob('*'):
         shutil.copy(script, folder)
     if with_mutants:
-        mutants.write(vm.SRC / 'driver', tree)
+        seeded.write(vm.SRC / 'driver', tree)
         for ko in build_modules(kernel, 'mutants'):
             shutil.copy(ko, folder)
-        (folder / 'list').write_text(mutants.table())
+        (folder / 'list').write_text(seeded.table())
     return folder
 
 
