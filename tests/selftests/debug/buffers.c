@@ -276,25 +276,6 @@ TEST_F_TIMEOUT(buffers, lent_to_the_other_camera, 120)
 	close(other);
 }
 
-/* Nobody has the other node open: it goes at once, and the pipeline that is stopped has its pad. */
-TEST_F_TIMEOUT(buffers, alone, 120)
-{
-	struct v4l2_buffer buffer;
-	struct stream stream;
-
-	close(self->bench.raw);
-	self->bench.raw = -1;
-	ASSERT_EQ(0, stream_open(&stream, self->bench.nv12));
-	ASSERT_EQ(0, stream_start(&stream));
-	ASSERT_EQ(0, stream_next(&stream, &buffer, TIMEOUT));
-	ASSERT_EQ(0, gone(variant->board));
-	if (variant->node_first)
-		close(self->bench.nv12);
-	stream_close(&stream);
-	if (!variant->node_first)
-		close(self->bench.nv12);
-}
-
 struct reader {
 	int fd, error;
 };
