@@ -75,7 +75,7 @@ FINISH = """mkdir /host/results/gcov
 for data in $(cd /sys/kernel/debug/gcov && find . -name '*.gcda'); do
 	cat /sys/kernel/debug/gcov/$data >/host/results/gcov/${data##*/}
 done
-dmesg >/host/results/dmesg.log
+dmesg | explained >/host/results/dmesg.log
 """
 
 

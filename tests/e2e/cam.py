@@ -198,7 +198,7 @@ def unload():
             (driver / 'unbind').write_text(device.name)
     for module in 'gc2053', 'camsim':
         if pathlib.Path('/sys/module', module).exists():
-            subprocess.run(['rmmod', module], check=True)
+            subprocess.run(['modprobe', '-r', '--wait=20000', module], check=True)
 
 
 def load(allocator):
