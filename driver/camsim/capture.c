@@ -441,23 +441,36 @@ err_free:
 	return ret;
 }
 
-void camsim_capture_unregister(struct camsim *camsim, enum camsim_node_id id)
+/*
+ * Both nodes are in the pipeline, whichever streams, and what stops it writes to the pads of both:
+ * neither goes before both are stopped.
+ */
+void camsim_capture_unregister(struct camsim *camsim)
 {
-	struct camsim_node *node = camsim->nodes[id];
+	struct camsim_node *nodes[CAMSIM_NUM_NODES];
+	unsigned int i;
 
 	spin_lock_irq(&camsim->queue_lock);
-	camsim->nodes[id] = NULL;
+	memcpy(nodes, camsim->nodes, sizeof(nodes));
+	memset(camsim->nodes, 0, sizeof(camsim->nodes));
 	spin_unlock_irq(&camsim->queue_lock);
-	if (!node)
-		return;
-	get_device(&node->vdev.dev);
-	vb2_video_unregister_device(&node->vdev);
-	/*
-	 * The framework does this when the last file is closed: till then there would be two
-	 * entities of one name if the sensor comes back.
-	 */
-	media_device_unregister_entity(&node->vdev.entity);
-	put_device(&node->vdev.dev);
+
+	for (i = 0; i < CAMSIM_NUM_NODES; i++) {
+		if (!nodes[i])
+			continue;
+		get_device(&nodes[i]->vdev.dev);
+		vb2_video_unregister_device(&nodes[i]->vdev);
+	}
+	for (i = 0; i < CAMSIM_NUM_NODES; i++) {
+		if (!nodes[i])
+			continue;
+		/*
+		 * The framework does this when the last file is closed: till then there would be
+		 * two entities of one name if the sensor comes back.
+		 */
+		media_device_unregister_entity(&nodes[i]->vdev.entity);
+		put_device(&nodes[i]->vdev.dev);
+	}
 }
 
 /* No more frames will come until the nodes are stopped and started again. */

@@ -52,20 +52,12 @@ int camsim_check_entity(struct video_device *vdev)
 	return -ENOMEM;
 }
 
-static void camsim_unregister_nodes(struct camsim *camsim)
-{
-	unsigned int i;
-
-	for (i = 0; i < CAMSIM_NUM_NODES; i++)
-		camsim_capture_unregister(camsim, i);
-}
-
 static void camsim_unbind(struct v4l2_async_notifier *notifier, struct v4l2_subdev *sensor,
 			  struct v4l2_async_connection *asc)
 {
 	struct camsim *camsim = notifier_to_camsim(notifier);
 
-	camsim_unregister_nodes(camsim);
+	camsim_capture_unregister(camsim);
 	camsim->sensor = NULL;
 	camsim->sensor_pad = NULL;
 }
@@ -96,7 +88,7 @@ static int camsim_complete(struct v4l2_async_notifier *notifier)
 	return 0;
 
 err_nodes:
-	camsim_unregister_nodes(camsim);
+	camsim_capture_unregister(camsim);
 	return ret;
 }
 
@@ -188,7 +180,7 @@ void camsim_graph_cleanup(struct camsim *camsim)
 {
 	v4l2_async_nf_unregister(&camsim->notifier);
 	v4l2_async_nf_cleanup(&camsim->notifier);
-	camsim_unregister_nodes(camsim);
+	camsim_capture_unregister(camsim);
 	camsim_isp_cleanup(camsim);
 	camsim_csi_cleanup(camsim);
 	v4l2_device_unregister(&camsim->v4l2_dev);

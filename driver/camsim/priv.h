@@ -233,7 +233,7 @@ const struct camsim_format *camsim_format_of_fourcc(const struct camsim *camsim,
 /* capture.c */
 int camsim_capture_set_allocator(const char *name);
 int camsim_capture_register(struct camsim *camsim, enum camsim_node_id id);
-void camsim_capture_unregister(struct camsim *camsim, enum camsim_node_id id);
+void camsim_capture_unregister(struct camsim *camsim);
 void camsim_capture_fail(struct camsim *camsim);
 
 /* stream.c */

@@ -18,8 +18,8 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / 'vm'))
 import check                                                                    # noqa: E402
-import mutants                                                                  # noqa: E402
 import run                                                                      # noqa: E402
+import seeded                                                                   # noqa: E402
 import volet_vm as vm                                                           # noqa: E402
 
 OUT = vm.BUILD / 'debug'
@@ -75,7 +75,7 @@ FINISH = """mkdir /host/results/gcov
 for data in $(cd /sys/kernel/debug/gcov && find . -name '*.gcda'); do
 	cat /sys/kernel/debug/gcov/$data >/host/results/gcov/${data##*/}
 done
-dmesg >/host/results/dmesg.log
+dmesg | explained >/host/results/dmesg.log
 """
 
 
@@ -128,27 +128,30 @@ def build_modules(kernel, name, *options):
 
 
 def build_drivers(kernel):
-    """Ours, counting which lines are run."""
+    """Ours, counting which lines are run. What did not change is not built again."""
     tree = OUT / 'modules'
-    shutil.rmtree(tree, ignore_errors=True)
-    tree.mkdir(parents=True)
-    vm.run(['cp', '-a', vm.SRC / 'driver', vm.SRC / 'Kbuild', tree])
-    for stale in [*tree.rglob('*.o'), *tree.rglob('*.ko'), *tree.rglob('.*.cmd')]:
-        stale.unlink()
+    for path in [vm.SRC / 'Kbuild', *(vm.SRC / 'driver').rglob('Kbuild'), *(vm.SRC / 'driver').rglob('*.[ch]')]:
+        copy = tree / path.relative_to(vm.SRC)
+        if path.name.endswith('.mod.c') or (copy.exists() and copy.read_bytes() == path.read_bytes()):
+            continue
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
     return build_modules(kernel, 'modules', 'GCOV_PROFILE=y', 'KCFLAGS=-Werror')
 
 
-def build_mutants(kernel):
+def build_guest(kernel, with_mutants):
+    """What the board's job uses: its scripts, and the drivers with bugs."""
     tree, folder = OUT / 'mutants', OUT / 'guest'
     for path in tree, folder:
         shutil.rmtree(path, ignore_errors=True)
         path.mkdir(parents=True)
-    mutants.write(vm.SRC / 'driver', tree)
-    for ko in build_modules(kernel, 'mutants'):
-        shutil.copy(ko, folder)
-    (folder / 'list').write_text(mutants.table())
     for script in (HERE / 'guest').glob('*'):
         shutil.copy(script, folder)
+    if with_mutants:
+        seeded.write(vm.SRC / 'driver', tree)
+        for ko in build_modules(kernel, 'mutants'):
+            shutil.copy(ko, folder)
+        (folder / 'list').write_text(seeded.table())
     return folder
 
 
@@ -213,7 +216,7 @@ def main():
     start = time.monotonic()
     vm.say('building for it: drivers, drivers with bugs, selftests, programs')
     drivers = build_drivers(debug)
-    extra = [('/volet/selftests', build_selftests(debug)), ('/volet/debug', build_mutants(debug)),
+    extra = [('/volet/selftests', build_selftests(debug)), ('/volet/debug', build_guest(debug, 'detectors' in wanted)),
              ('/volet/e2e', '/src/tests/e2e')]
     programs = vm.build_arm64()
     extra += [(f'/usr/libexec/volet-tests/{p.name}', p) for p in check.board_tests(programs)]

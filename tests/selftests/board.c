@@ -338,3 +338,47 @@ bool board_log_has(int log_fd, const char *text)
 		found = found || strstr(record, text);
 	}
 }
+
+static const char *complaint(const char *record)
+{
+	static const char * const bad[] = {
+		"WARNING:", "BUG", "Oops", "refcount_t", "nbalanced", "Unable to handle", "UBSAN",
+		"underflow", "use-after-free",
+	};
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (strstr(record, bad[i]))
+			return bad[i];
+	return NULL;
+}
+
+/*
+ * videobuf2 counts a reader who sleeps in DQBUF when the device goes as not woken, and has a line
+ * for the queue and one for that count; with any other count of the queue it is a complaint.
+ */
+const char *board_log_complaint(int log_fd)
+{
+	const char *found = NULL;
+	char record[8192];
+	bool queue = false;
+	ssize_t n;
+
+	for (;;) {
+		n = read(log_fd, record, sizeof(record) - 1);
+		if (n < 0 && errno == EPIPE)
+			continue;
+		if (n <= 0)
+			return found ? found : queue ? "unbalanced" : NULL;
+		record[n] = '\0';
+		if (queue && strstr(record, "videobuf2_common:")) {
+			queue = false;
+			if (!strstr(record, " wait_prepare: "))
+				found = found ? found : "unbalanced";
+			continue;
+		}
+		if (strstr(record, "counters for queue") && !strstr(record, ", buffer "))
+			queue = true;
+		else if (!found)
+			found = complaint(record);
+	}
+}

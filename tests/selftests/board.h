@@ -51,4 +51,10 @@ int board_sensor_wait_suspended(unsigned int camera, unsigned int timeout_ms);
 int board_log_open(void);
 bool board_log_has(int log_fd, const char *text);
 
+/*
+ * The first complaint of the kernel since the last question, or NULL: what it says of bugs, and of
+ * counts that are wrong. What was read is not read again, so that this is one question.
+ */
+const char *board_log_complaint(int log_fd);
+
 #endif

@@ -27,7 +27,7 @@ static int reload(const char *allocator)
 		snprintf(name, sizeof(name), "camsim-%d", i);
 		board_write_file(DRIVER "unbind", name);
 	}
-	if (system("rmmod camsim"))
+	if (system("modprobe -r --wait=20000 camsim"))
 		return -EBUSY;
 	snprintf(command, sizeof(command), "modprobe camsim allocator=%s", allocator);
 	if (system(command))

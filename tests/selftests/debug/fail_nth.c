@@ -5,9 +5,10 @@
  * leaves nothing switched on, bound, counted or registered; or the kernel did without what it
  * lacked, and then all works. What leaks is for kmemleak to say, afterwards.
  *
- * One function of the kernel is spared: __v4l2_device_register_subdev_nodes() of 6.12 uses the
- * interface that __video_register_device() didn't get without looking, an Oops that no driver can
- * prevent (Documentation/debug-kernel.rst has it). SPARE= (empty) in the environment spares none.
+ * One function of the kernel is spared: __v4l2_device_register_subdev_nodes() of 6.12 uses an
+ * interface that it may not have got, and where it gives up releases sub-devices that stay
+ * registered, and then a second time; no driver can prevent either (Documentation/debug-kernel.rst
+ * has both). SPARE= (empty) in the environment spares none.
  */
 #include "kselftest_harness.h"
 
@@ -45,7 +46,7 @@ static int spare(void)
 
 	if (text && !*text)
 		return 0;
-	return fault_spare(text ? text : "media_devnode_create");
+	return fault_spare(text ? text : "__v4l2_device_register_subdev_nodes");
 }
 
 FIXTURE_SETUP(fail)
@@ -65,19 +66,14 @@ FIXTURE_SETUP(fail)
 
 FIXTURE_TEARDOWN(fail)
 {
-	static const char * const bad[] = {
-		"WARNING:", "BUG", "Oops", "refcount_t", "Unable to handle", "underflow", "UBSAN",
-		"nbalanced",
-	};
+	const char *said;
 
 	EXPECT_EQ(0, sensor_reset());
 	EXPECT_EQ(self->usage, sensor_usage());
 	EXPECT_EQ(self->references, references("gc2053"));
 	EXPECT_EQ(self->board_references, references("camsim"));
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		EXPECT_FALSE(board_log_has(self->log, bad[i]))
-			TH_LOG("the kernel's log has %s", bad[i]);
-	}
+	said = board_log_complaint(self->log);
+	EXPECT_EQ(NULL, said) TH_LOG("the kernel's log has %s", said ? said : "");
 	close(self->log);
 	close(self->nth);
 }
@@ -193,7 +189,7 @@ TEST_F_TIMEOUT(fail, board_probe, 1200)
 	for (unsigned int i = 0; i < 2; i++)
 		if (board_sensor_is_bound(i))
 			ASSERT_EQ(0, board_sensor_unbind(i));
-	ASSERT_EQ(0, system("rmmod gc2053"));
+	ASSERT_EQ(0, system("modprobe -r --wait=20000 gc2053"));
 	ASSERT_EQ(0, board_write_file(BOARD "unbind", "camsim-0"));
 	for (unsigned int n = 1; hit; n++) {
 		int ret;

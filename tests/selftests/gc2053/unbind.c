@@ -66,15 +66,13 @@ FIXTURE_SETUP(unbind)
 
 FIXTURE_TEARDOWN(unbind)
 {
-	static const char * const bad[] = {
-		"WARNING:", "BUG", "Oops", "refcount_t", "Unable to handle", "underflow",
-	};
+	const char *said;
 
 	EXPECT_EQ(0, sensor_reset());
 	EXPECT_EQ(self->references, module_references());
 	EXPECT_EQ(self->usage, sensor_usage());
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		EXPECT_FALSE(board_log_has(self->log, bad[i]));
+	said = board_log_complaint(self->log);
+	EXPECT_EQ(NULL, said) TH_LOG("the kernel's log has %s", said ? said : "");
 	close(self->log);
 }
 
