@@ -22,7 +22,7 @@ help:
 	@echo 'make run       boot the virtual camera board and stream: prints an rtsp:// address'
 	@echo '               CAMERAS=2 two cameras, RTSP_PORT=8554 the port on 127.0.0.1,'
 	@echo '               DURATION=seconds to stop by itself (else Ctrl-C)'
-	@echo 'make check     every test, about 40 minutes; the last line is "N passed, N failed, N skipped"'
+	@echo 'make check     every test, 20 to 25 minutes; the last line is "N passed, N failed, N skipped"'
 	@echo '               ONLY="native operate:test_end" some parts of it, or some tests of a part'
 	@echo 'make check-debug the kernel modules on a kernel with KASAN, lockdep, kmemleak and fault injection:'
 	@echo '               that kernel is built once, up to 25 minutes and 1 GB of the cache; then about 25 more.'
