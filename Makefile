@@ -25,7 +25,8 @@ help:
 	@echo 'make check     every test, 20 to 25 minutes; the last line is "N passed, N failed, N skipped"'
 	@echo '               ONLY="native operate:test_end" some parts of it, or some tests of a part'
 	@echo 'make check-debug the kernel modules on a kernel with KASAN, lockdep, kmemleak and fault injection:'
-	@echo '               that kernel is built once, up to 25 minutes and 1 GB of the cache; then about 25 more.'
+	@echo '               that kernel is built once, 25 minutes or more and 1 GB of the cache. Most of it was not yet seen'
+	@echo '               to its end, and nothing it says is to be trusted before (Documentation/debug-kernel.rst).'
 	@echo '               CYCLES=1000 bind/unbind cycles, SECONDS=120 of random ioctls, ONLY="fail order"'
 	@echo 'make soak      the attacks at their full length, an hour or two'
 	@echo 'make mutants   are the sensor driver'"'"'s tests any good: 600 bugs in it, each to be caught; an hour,'
@@ -43,7 +44,7 @@ help:
 	@echo 'make check-packages  installs and runs those in a fresh Debian 13, then with systemd running, and runs'
 	@echo '               what Buildroot and Yocto would; ten minutes, as root, and Debian'"'"'s package servers'
 	@echo 'make check-packages-arm64  those for arm64 on the virtual board with systemd, modules built by DKMS there;'
-	@echo '               half an hour the first time'
+	@echo '               half an hour the first time. Written, and not yet seen to its end (status.rst)'
 	@echo 'make series    the sensor driver and its binding as patches for the kernel, in build/series'
 	@echo 'make clean     remove build/'
 	@echo

@@ -322,21 +322,28 @@ int board_log_open(void)
 	return fd;
 }
 
+/* The next message of the log; one that was overwritten meanwhile is left out. */
+static bool log_read(int log_fd, char *record, size_t size)
+{
+	ssize_t n;
+
+	do
+		n = read(log_fd, record, size - 1);
+	while (n < 0 && errno == EPIPE);
+	if (n <= 0)
+		return false;
+	record[n] = '\0';
+	return true;
+}
+
 bool board_log_has(int log_fd, const char *text)
 {
 	char record[8192];
 	bool found = false;
-	ssize_t n;
 
-	for (;;) {
-		n = read(log_fd, record, sizeof(record) - 1);
-		if (n < 0 && errno == EPIPE)
-			continue;
-		if (n <= 0)
-			return found;
-		record[n] = '\0';
+	while (log_read(log_fd, record, sizeof(record)))
 		found = found || strstr(record, text);
-	}
+	return found;
 }
 
 static const char *complaint(const char *record)
@@ -361,15 +368,8 @@ const char *board_log_complaint(int log_fd)
 	const char *found = NULL;
 	char record[8192];
 	bool queue = false;
-	ssize_t n;
 
-	for (;;) {
-		n = read(log_fd, record, sizeof(record) - 1);
-		if (n < 0 && errno == EPIPE)
-			continue;
-		if (n <= 0)
-			return found ? found : queue ? "unbalanced" : NULL;
-		record[n] = '\0';
+	while (log_read(log_fd, record, sizeof(record))) {
 		if (queue && strstr(record, "videobuf2_common:")) {
 			queue = false;
 			if (!strstr(record, " wait_prepare: "))
@@ -381,4 +381,5 @@ const char *board_log_complaint(int log_fd)
 		else if (!found)
 			found = complaint(record);
 	}
+	return found ? found : queue ? "unbalanced" : NULL;
 }

@@ -113,26 +113,30 @@ tap() {
 	timeout ${LIMIT:-900} "$@" >/host/results/$name 2>&1
 	echo $? >/host/results/$name.status
 }
+asleep() {	# as tap, while /host is away
+	name=$1; shift
+	echo "volet: $name"
+	/volet/asleep timeout 600 "$@" >/tmp/$name 2>&1
+	echo $? >/host/results/$name.status
+	cp /tmp/$name /host/results
+}
 """
 UNITS = """tests=/usr/libexec/volet-tests
 for test in $tests/test-*; do
 	case $test in
-	# Natively only: sessions of RTSP, TLS and voletctl and real players (the end-to-end tests have all of
-	# them on the board), a hundred sessions at once, arithmetic, encoders that are made up.
-	*/test-rtsp* | */test-describe | */test-tls | */test-control | */test-players) ;;
-	*/test-end | */test-exposure | */test-m2m) ;;
+	# Natively only: real players (the end-to-end tests have them), requests in many orders, a hundred
+	# sessions at once, arithmetic, encoders that are made up.
+	*/test-players | */test-rtsps | */test-describe | */test-end | */test-exposure | */test-m2m) ;;
 	*/test-spawn) tap unit-test-spawn $test --tap /usr/libexec/volet/volet-spawn $tests/spawn-stub ;;
 	*) tap "unit-$(basename $test)" $test --tap ;;
 	esac
 done
 """
-SELFTESTS = """export EACH=6	# of the seeded bugs; `make mutants` has them all
-/volet/start-board 2 vmalloc faults=1 || exit 1
+SELFTESTS = """/volet/start-board 2 vmalloc faults=1 || exit 1
 for test in $(tr : / </volet/selftests/kselftest-list.txt); do
 	case $test in imx219/*) [ -d /sys/module/imx219 ] || /volet/start-imx219 || exit 1 ;; esac
 	tap "selftest-$(echo $test | tr / -)" /volet/selftests/$test
 done
-unset EACH
 /volet/stop-board
 """
 # A kernel that fills freed memory with a pattern, fences it in and looks after both: what of the
@@ -141,13 +145,6 @@ unset EACH
 MEMORY_KERNEL = 'slub_debug=FZPU'
 MEMORY = """[ "$0" = /tmp/job ] || { cp /host/job /tmp/job; exec /tmp/job; }
 /volet/start-board 1 || exit 1
-asleep() {	# as tap, while /host is away
-	name=$1; shift
-	echo "volet: $name"
-	/volet/asleep timeout 600 "$@" >/tmp/$name 2>&1
-	echo $? >/host/results/$name.status
-	cp /tmp/$name /host/results
-}
 export ROUNDS=12
 tap memory-unbind /volet/selftests/gc2053/unbind -t open_files_outlive_it
 unset ROUNDS
@@ -306,7 +303,7 @@ def attacks(tally, only, env=None):
     """Those on this machine, with the test build that shows that they bite."""
     vm.build_faulty()
     for part in ATTACKS:
-        if not only or part in only:
+        if wanted(only, part):
             vm.say(f'attacks on this machine: {part}')
             tally.program(part, [sys.executable, '-B', f'/src/tests/e2e/{part}.py', *only.get(part, [])],
                           6 * 3600 if env else 900, env=env)
@@ -335,9 +332,6 @@ def build_for_board():
 
 
 def first_board(tally, only, project):
-    if wanted(only, 'memory'):
-        vm.say('a board whose kernel checks its memory: files that outlive drivers')
-        guest_part(tally, 'memory board', project, JOB + MEMORY, 900, MEMORY_KERNEL)
     if wanted(only, *FIRST):
         vm.say('the first board: units, kselftests, capture, the streamer\'s function')
         guest_part(tally, 'first board', project, board_job(FIRST, only), overlays=[THIRD_CAMERA])
@@ -347,6 +341,9 @@ def second_board(tally, only, project):
     if wanted(only, *SECOND):
         vm.say('the second board: two displays, operation, attacks')
         guest_part(tally, 'second board', project, board_job(SECOND, only), displays=DISPLAYS)
+    if wanted(only, 'memory'):
+        vm.say('a board whose kernel checks its memory: files that outlive drivers')
+        guest_part(tally, 'memory board', project, JOB + MEMORY, 900, MEMORY_KERNEL)
 
 
 def finish(lanes):

@@ -10,18 +10,11 @@ import check
 import run
 import volet_vm as vm
 
-JOB = '''#!/bin/sh
-mkdir -p /host/results
-/volet/start-board 2 || exit 1
-/volet/play-scenes 2
-export SOAK=1
+JOB = check.JOB + check.STREET + '''export SOAK=1 LIMIT=7200
 for attack in attack_session attack_frames attack_residue attack_secrets board_crowd; do
-	echo "volet: $attack"
-	timeout 7200 python3 /volet/e2e/$attack.py >/host/results/$attack 2>&1
-	echo $? >/host/results/$attack.status
+	tap $attack python3 /volet/e2e/$attack.py
 done
-dmesg >/host/results/dmesg.log
-'''
+''' + check.LOG
 
 
 def main():

@@ -4,44 +4,15 @@
 #define VOLET_SELFTESTS_CAMSIM_TAG_H
 
 #include "common.h"
+#include "tagcode.h"
 
-#define TAG_BYTES	20
-#define TAG_ROWS	4
-#define TAG_CELL	16
 #define TAG_Y0		0
 #define TAG_Y1		1016
-
-struct tag {
-	unsigned int camera;
-	uint32_t frame, scene;
-	int64_t ns;
-};
 
 struct tag_source {
 	const void *frame;
 	bool nv12, hflip, vflip;
 };
-
-static inline uint64_t tag_number(const uint8_t *bytes, unsigned int n)
-{
-	uint64_t value = 0;
-
-	while (n--)
-		value = value << 8 | *bytes++;
-	return value;
-}
-
-static inline uint16_t tag_crc(const uint8_t *bytes, size_t n)
-{
-	uint16_t crc = 0xffff;
-
-	while (n--) {
-		crc ^= *bytes++ << 8;
-		for (int bit = 0; bit < 8; bit++)
-			crc = crc & 0x8000 ? crc << 1 ^ 0x1021 : crc << 1;
-	}
-	return crc;
-}
 
 /* The middle of a cell; the array is mirrored about its middle by a flip. */
 static inline int tag_cell(const struct tag_source *s, unsigned int x, unsigned int y)
@@ -64,15 +35,6 @@ static inline void tag_bytes(const struct tag_source *s, unsigned int tag_y, uin
 		if (value > 512)
 			bytes[bit / 8] |= 0x80 >> bit % 8;
 	}
-}
-
-static inline bool tag_parse(const uint8_t *bytes, struct tag *tag)
-{
-	tag->camera = bytes[1];
-	tag->frame = tag_number(bytes + 2, 4);
-	tag->ns = tag_number(bytes + 6, 8);
-	tag->scene = tag_number(bytes + 14, 4);
-	return bytes[0] == 'V' && tag_crc(bytes, 18) == tag_number(bytes + 18, 2);
 }
 
 /* The tag if both copies are right and the same */

@@ -10,15 +10,12 @@
 
 #define CAMERA		BOARD_IMX219
 #include "play.h"
+#include "tagcode.h"
 #include "trace.h"
 
 /* The driver's, for two lanes */
 #define LINE_LENGTH	3448
 #define PIXEL_RATE	182400000LL
-
-#define TAG_BYTES	20
-#define TAG_ROWS	4
-#define TAG_CELL	16
 
 struct camera {
 	int raw, nv12, csi, isp, sensor, scene;
@@ -161,39 +158,11 @@ static inline int pixel(const struct camera *c, const void *frame, unsigned int 
 	return ((const uint8_t *)frame)[y * c->width + x] << 2;
 }
 
-struct tag {
-	unsigned int camera;
-	uint32_t frame;
-	int64_t ns;
-};
-
-static inline uint64_t tag_number(const uint8_t *bytes, unsigned int n)
-{
-	uint64_t value = 0;
-
-	while (n--)
-		value = value << 8 | *bytes++;
-	return value;
-}
-
-static inline uint16_t tag_crc(const uint8_t *bytes, size_t n)
-{
-	uint16_t crc = 0xffff;
-
-	while (n--) {
-		crc ^= *bytes++ << 8;
-		for (int bit = 0; bit < 8; bit++)
-			crc = crc & 0x8000 ? crc << 1 ^ 0x1021 : crc << 1;
-	}
-	return crc;
-}
-
 /* One of the two copies in a raw frame, mirrored by flips as the picture is */
-static inline bool tag_copy(const struct camera *c, const void *frame, unsigned int flips,
-			    unsigned int top, struct tag *tag)
+static inline void tag_bytes(const struct camera *c, const void *frame, unsigned int flips,
+			     unsigned int top, uint8_t *bytes)
 {
-	uint8_t bytes[TAG_BYTES] = {};
-
+	memset(bytes, 0, TAG_BYTES);
 	for (unsigned int bit = 0; bit < TAG_BYTES * 8; bit++) {
 		unsigned int x = bit % 40 * TAG_CELL + TAG_CELL / 2;
 		unsigned int y = top + bit / 40 * TAG_CELL + TAG_CELL / 2;
@@ -202,20 +171,17 @@ static inline bool tag_copy(const struct camera *c, const void *frame, unsigned 
 			  flips & 2 ? c->height - 1 - y : y) > 512)
 			bytes[bit / 8] |= 0x80 >> bit % 8;
 	}
-	tag->camera = bytes[1];
-	tag->frame = tag_number(bytes + 2, 4);
-	tag->ns = tag_number(bytes + 6, 8);
-	return bytes[0] == 'V' && tag_crc(bytes, 18) == tag_number(bytes + 18, 2);
 }
 
+/* The tag if both copies are right and the same */
 static inline bool tag_read(const struct camera *c, const void *frame, unsigned int flips,
 			    struct tag *tag)
 {
-	struct tag second;
+	uint8_t one[TAG_BYTES], two[TAG_BYTES];
 
-	return tag_copy(c, frame, flips, 0, tag) &&
-	       tag_copy(c, frame, flips, c->height - TAG_ROWS * TAG_CELL, &second) &&
-	       !memcmp(tag, &second, sizeof(second));
+	tag_bytes(c, frame, flips, 0, one);
+	tag_bytes(c, frame, flips, c->height - TAG_ROWS * TAG_CELL, two);
+	return tag_parse(one, tag) && !memcmp(one, two, sizeof(one));
 }
 
 #endif
