@@ -34,7 +34,7 @@ static struct {
 	guint n_ready, asked;
 	guint32 sequence;
 	guint refuses;		/* memory of these kinds, as bits */
-	gboolean heap_is_empty;
+	gboolean heap_is_empty, machine_is_full;
 	guint32 memory;		/* V4L2_MEMORY_ of what is queued */
 } node;
 
@@ -44,7 +44,6 @@ static int udmabuf = -1, heap = -1, last_made[VOLET_MEMORY_HEAP + 1];
 static int make_dmabuf(guint kind, gsize size)
 {
 	int fd = memfd_create("dmabuf", MFD_CLOEXEC);
-
 	guint i;
 
 	g_assert_cmpint(ftruncate(fd, (off_t)size), ==, 0);
@@ -89,6 +88,8 @@ int __wrap_ioctl(int fd, unsigned long request, void *arg)
 {
 	struct v4l2_buffer *b = arg;
 
+	if (fd == udmabuf && request == UDMABUF_CREATE && node.machine_is_full)
+		return errno = ENOMEM, -1;
 	if (fd == udmabuf && request == UDMABUF_CREATE)
 		return make_dmabuf(VOLET_MEMORY_UDMABUF, ((struct udmabuf_create *)arg)->size);
 	if (fd == heap && request == DMA_HEAP_IOCTL_ALLOC)
@@ -308,6 +309,28 @@ static void test_memory(void)
 	heap = -1;
 }
 
+/* Who eats the machine's memory doesn't get the camera to use buffers that others can map. */
+static void test_memory_runs_out(void)
+{
+	g_autoptr(GError) error = NULL;
+	struct convert convert;
+	struct capture c;
+
+	udmabuf = memfd_create("udmabuf", MFD_CLOEXEC);
+	open_node(&c, &convert, V4L2_PIX_FMT_H264);
+	capture_stop(&c);
+	node.machine_is_full = TRUE;
+	node.memory = 0;
+	c.udmabuf = udmabuf;
+	g_assert_false(capture_start(&c, &error));
+	g_assert_cmpint(error->code, ==, ENOMEM);
+	g_assert_cmpuint(node.memory, ==, 0);
+	node.machine_is_full = FALSE;
+	close_node(&c, &convert);
+	close(udmabuf);
+	udmabuf = -1;
+}
+
 int main(int argc, char **argv)
 {
 	int ret;
@@ -317,6 +340,7 @@ int main(int argc, char **argv)
 	g_test_add_func("/capture/turn", test_turn);
 	g_test_add_func("/capture/restart", test_restart);
 	g_test_add_func("/capture/memory", test_memory);
+	g_test_add_func("/capture/memory-runs-out", test_memory_runs_out);
 	ret = g_test_run();
 	g_bytes_unref(key_frame);
 	g_bytes_unref(difference);

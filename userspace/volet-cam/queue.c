@@ -219,11 +219,11 @@ static void say_weak(struct capture *c, const char *why)
 
 /*
  * A queue that needs contiguous memory says EFAULT to other pages, one without DMABUF EINVAL; a heap
- * that is used up ENOMEM.
+ * that is used up ENOMEM. That the machine has no memory is no reason for a weaker kind.
  */
-static gboolean is_refusal(int code)
+static gboolean is_refusal(guint32 memory, int code)
 {
-	return code == EFAULT || code == EINVAL || code == ENOMEM;
+	return code == EFAULT || code == EINVAL || (code == ENOMEM && memory == VOLET_MEMORY_HEAP);
 }
 
 static gboolean set_format(struct capture *c, GError **error);
@@ -251,7 +251,7 @@ gboolean queue_make(struct capture *c, GError **error)
 
 		if (kinds[i].device >= 0 && make(c, kinds[i].memory, &why))
 			return TRUE;
-		if (why && !is_refusal(why->code)) {
+		if (why && !is_refusal(kinds[i].memory, why->code)) {
 			g_propagate_error(error, g_steal_pointer(&why));
 			return FALSE;
 		}
