@@ -103,12 +103,14 @@ static void camsim_return_buffers(struct camsim_node *node, enum vb2_buffer_stat
 
 	spin_lock_irq(&camsim->queue_lock);
 	queue->streaming = false;
-	list_splice_init(&queue->buffers, &buffers);
 	spin_unlock_irq(&camsim->queue_lock);
-
 	wake_up_all(&camsim->wait);
 	wait_event(camsim->wait, !READ_ONCE(queue->current_buffer));
 
+	spin_lock_irq(&camsim->queue_lock);
+	queue->starting = false;
+	list_splice_init(&queue->buffers, &buffers);
+	spin_unlock_irq(&camsim->queue_lock);
 	list_for_each_entry_safe(buf, tmp, &buffers, list) {
 		list_del(&buf->list);
 		vb2_buffer_done(&buf->vb.vb2_buf, state);
@@ -161,7 +163,8 @@ static void camsim_queue_start(struct camsim_node *node)
 	queue->height = node->format.height;
 	queue->bytesperline = node->format.bytesperline;
 	queue->sizeimage = node->format.sizeimage;
-	queue->sequence_base = node->camsim->sequence;
+	queue->counting = false;
+	queue->starting = true;
 	queue->streaming = true;
 	spin_unlock_irq(&node->camsim->queue_lock);
 }
@@ -184,6 +187,7 @@ static int camsim_start_streaming(struct vb2_queue *q, unsigned int count)
 	ret = camsim_stream_source(node, true);
 	if (ret)
 		goto err_pipeline;
+	WRITE_ONCE(node->camsim->queues[node->id].starting, false);
 	return 0;
 
 err_pipeline:

@@ -92,7 +92,9 @@ struct camsim_buffer {
 struct camsim_queue {
 	struct list_head buffers;	/* under camsim->queue_lock, as all here */
 	struct camsim_buffer *current_buffer;
-	bool streaming;
+	bool streaming;			/* frames take buffers */
+	bool starting;			/* frames give them back to wait, not to userspace */
+	bool counting;			/* from the first frame that took one */
 	u32 sequence_base;
 	u32 width, height, bytesperline, sizeimage;
 };

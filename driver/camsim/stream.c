@@ -57,7 +57,8 @@ static void camsim_stage_done(struct camsim_stage *stage, u64 start)
  * Buffers
  */
 
-static struct camsim_buffer *camsim_take_buffer(struct camsim *camsim, struct camsim_queue *queue)
+static struct camsim_buffer *camsim_take_buffer(struct camsim *camsim, struct camsim_queue *queue,
+						u32 sequence)
 {
 	struct camsim_buffer *buf = NULL;
 
@@ -66,11 +67,34 @@ static struct camsim_buffer *camsim_take_buffer(struct camsim *camsim, struct ca
 		buf = list_first_entry_or_null(&queue->buffers, struct camsim_buffer, list);
 	if (buf)
 		list_del(&buf->list);
+	if (buf && !queue->counting) {
+		queue->counting = true;
+		queue->sequence_base = sequence;
+	}
 	queue->current_buffer = buf;
 	spin_unlock_irq(&camsim->queue_lock);
 	if (buf && READ_ONCE(camsim->faults.residue) == CAMSIM_RESIDUE_CANARY)
 		memset(vb2_plane_vaddr(&buf->vb.vb2_buf, 0), CAMSIM_CANARY, queue->sizeimage);
 	return buf;
+}
+
+/* The buffer waits for the next frame if this is so. Returns whether it was. */
+static bool camsim_keep_buffer_if(struct camsim *camsim, struct camsim_frame *frame,
+				  enum camsim_node_id id, const bool *keep)
+{
+	struct camsim_queue *queue = &camsim->queues[id];
+	bool kept;
+
+	spin_lock_irq(&camsim->queue_lock);
+	kept = *keep;
+	if (kept) {
+		list_add(&frame->buffers[id]->list, &queue->buffers);
+		queue->current_buffer = NULL;
+		frame->buffers[id] = NULL;
+	}
+	spin_unlock_irq(&camsim->queue_lock);
+	wake_up_all(&camsim->wait);
+	return kept;
 }
 
 static void camsim_finish_buffer(struct camsim *camsim, struct camsim_frame *frame,
@@ -79,6 +103,10 @@ static void camsim_finish_buffer(struct camsim *camsim, struct camsim_frame *fra
 	struct camsim_queue *queue = &camsim->queues[id];
 	struct vb2_v4l2_buffer *vb = &frame->buffers[id]->vb;
 	u8 *data = vb2_plane_vaddr(&vb->vb2_buf, 0);
+
+	/* A start that isn't through may yet fail: then userspace gets no buffer. */
+	if (camsim_keep_buffer_if(camsim, frame, id, &queue->starting))
+		return;
 
 	payload = min(payload, queue->sizeimage);
 	if (READ_ONCE(camsim->faults.residue) == CAMSIM_RESIDUE_ZERO)
@@ -97,20 +125,11 @@ static void camsim_finish_buffer(struct camsim *camsim, struct camsim_frame *fra
 	camsim->delivered++;
 }
 
-/* Nothing came: the buffer waits for the next frame. */
+/* Nothing came: the buffer waits for the next frame, or goes back empty if there is none. */
 static void camsim_keep_buffer(struct camsim *camsim, struct camsim_frame *frame,
 			       enum camsim_node_id id)
 {
-	struct camsim_queue *queue = &camsim->queues[id];
-
-	spin_lock_irq(&camsim->queue_lock);
-	if (queue->streaming) {
-		list_add(&frame->buffers[id]->list, &queue->buffers);
-		queue->current_buffer = NULL;
-		frame->buffers[id] = NULL;
-	}
-	spin_unlock_irq(&camsim->queue_lock);
-	if (frame->buffers[id])
+	if (!camsim_keep_buffer_if(camsim, frame, id, &camsim->queues[id].streaming))
 		camsim_finish_buffer(camsim, frame, id, 0, true);
 }
 
@@ -354,7 +373,8 @@ static void camsim_run_frame(struct camsim *camsim, struct camsim_frame *frame)
 	if (camsim_fault_drops(camsim))
 		return;
 	for (i = 0; i < CAMSIM_NUM_NODES; i++) {
-		frame->buffers[i] = camsim_take_buffer(camsim, &camsim->queues[i]);
+		frame->buffers[i] = camsim_take_buffer(camsim, &camsim->queues[i],
+						       frame->sequence);
 		if (frame->buffers[i])
 			wanted = true;
 	}

@@ -7,9 +7,12 @@
 
 #include <poll.h>
 
+#include "i2c.h"
 #include "udmabuf.h"
 
-#define CANARY	0xa5
+#define CANARY		0xa5
+#define REG_STREAM	0x3e
+#define STREAM_ON	0x91
 
 FIXTURE(streaming) {
 	struct bench bench;
@@ -120,6 +123,43 @@ TEST_F(streaming, imported_memory_is_filled)
 	EXPECT_EQ(0, dmabuf_request(self->node, 0));
 	for (unsigned int i = 0; i < 3; i++)
 		udmabuf_close(&memory[i]);
+}
+
+/*
+ * A sensor may stream before its driver starts it. A start that fails then gives userspace nothing,
+ * though a frame has begun in a buffer: vb2 warns of buffers that come back in another way.
+ */
+TEST_F(streaming, a_start_that_fails_gives_no_frame)
+{
+	static const uint8_t page = 0, on = STREAM_ON;
+	int log = board_log_open(), bus = open_bus();
+	struct v4l2_buffer buffer;
+	struct stream stream;
+	const char *said;
+
+	ASSERT_LE(0, log);
+	ASSERT_LE(0, bus);
+	ASSERT_EQ(0, stream_open(&stream, self->node));
+	for (unsigned int i = 0; i < 5; i++) {
+		ASSERT_EQ(0, stream_start(&stream));
+		ASSERT_EQ(0, stream_next(&stream, &buffer, TIMEOUT));
+		EXPECT_EQ(0, buffer.sequence);
+		ASSERT_EQ(0, stream_stop(&stream));
+		/* Its power lingers. */
+		ASSERT_EQ(0, write_regs(bus, REG_PAGE, &page, 1));
+		ASSERT_EQ(0, write_regs(bus, REG_STREAM, &on, 1));
+		ASSERT_EQ(0, board_debugfs_write_number(CAMERA, "fault_nack", 1));
+		ASSERT_GT(0, stream_start(&stream));
+	}
+	said = board_log_complaint(log);
+	EXPECT_EQ(NULL, said) TH_LOG("the kernel's log has %s", said);
+
+	/* The frames that were cut */
+	EXPECT_LT(0, board_errors(CAMERA, "frame-short"));
+	EXPECT_EQ(0, board_debugfs_write(CAMERA, "errors", "0"));
+	stream_close(&stream);
+	close(bus);
+	close(log);
 }
 
 /* 74.25 MHz, lines of 2200: times differ by whole frames, however slow this machine is. */
