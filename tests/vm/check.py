@@ -28,7 +28,8 @@ class Tally:
     """Results so far. Its functions may be called from every lane."""
 
     def __init__(self):
-        self.passed = self.failed = self.skipped = 0
+        self.passed = self.skipped = 0
+        self.failures = []                      # each one's name and the end of its text
         self.lock = threading.RLock()           # the results of one part stay together
         self.outputs = vm.BUILD / 'check'
         shutil.rmtree(self.outputs, ignore_errors=True)
@@ -36,11 +37,9 @@ class Tally:
 
     def fail(self, name, text=''):
         with self.lock:
-            self.failed += 1
-            print(f'not ok - {name}')
-            for line in text.splitlines()[-60:]:
-                print(f'    {line}')
-            sys.stdout.flush()
+            lines = [f'    {line}' for line in text.splitlines()[-60:]]
+            self.failures.append([f'not ok - {name}', *lines[:20]])
+            print(f'not ok - {name}', *lines, sep='\n', flush=True)
 
     def tap(self, part, text, status=0):
         """Count the top-level results of one TAP stream."""
@@ -89,9 +88,14 @@ class Tally:
             self.fail(f'{part}: did not end in {timeout} s', (late.stdout or b'').decode(errors='replace'))
 
     def last_line(self):
-        """The line that ends it, and the exit status."""
-        print(f'{self.passed} passed, {self.failed} failed, {self.skipped} skipped', flush=True)
-        return 1 if self.failed or not self.passed else 0
+        """What failed, once more, and the line that ends it. Returns the exit status."""
+        if self.failures:
+            print('What failed:')
+        for lines in self.failures:
+            print(*lines, sep='\n')
+        failed = len(self.failures)
+        print(f'{self.passed} passed, {failed} failed, {self.skipped} skipped', flush=True)
+        return 1 if failed or not self.passed else 0
 
 
 def native_units(tally, out):
@@ -109,7 +113,7 @@ JOB = """#!/bin/sh
 mkdir -p /host/results
 tap() {
 	name=$1; shift
-	echo "volet: $name"
+	echo "volet: $name" | tee /dev/kmsg
 	timeout ${LIMIT:-900} "$@" >/host/results/$name 2>&1
 	echo $? >/host/results/$name.status
 }
@@ -251,12 +255,15 @@ def guest_part(tally, name, project, job, limit=3600, append='', displays=(), ov
 def kernel_log(tally, name, path):
     """A WARN, BUG or unbalanced vb2 counter anywhere in the kernel's log is a failure."""
     text = path.read_text(errors='replace') if path.exists() else ''
-    bad = [line for line in text.splitlines()
+    lines, part = text.splitlines(), []
+    bad = [n for n, line in enumerate(lines)
            if re.search(r'WARNING:|BUG:|Oops|Call trace|unbalanced|refcount_t', line)]
+    if bad:
+        part = [line for line in lines[:bad[0]] if '] volet: ' in line][-1:]
     if not text:
         tally.fail(f'{name}: no kernel log')
     elif bad:
-        tally.fail(f'{name}: the kernel log is clean', '\n'.join(bad))
+        tally.fail(f'{name}: the kernel log is clean', '\n'.join([*part, *lines[bad[0]:bad[0] + 40]]))
     else:
         tally.tap(name, '1..1\nok 1 - the kernel log is clean\n')
 
