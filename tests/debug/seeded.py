@@ -16,7 +16,7 @@ MUTANTS = [
       '	mutex_lock(&gc2053_orphans_lock);\n	mutex_lock(gc2053->ctrl_handler.lock);\n'
       '	mutex_unlock(gc2053->ctrl_handler.lock);\n	mutex_unlock(&gc2053_orphans_lock);\n')),
     ('kmemleak', 'the state is not freed', 'debug/cycles', 'unreferenced object',
-     ('		kfree(gc2053);\n		return;\n', '		return;\n')),
+     ('	list_add(&gc2053->orphan, &gc2053_orphans);\n', '')),
     ('atomic', 'power-on may sleep while it may not', 'gc2053/power -t probe_identifies_in_order',
      'BUG: sleeping function called from invalid context',
      ('	gpiod_set_value_cansleep(gc2053->reset_gpio, 0);\n',
@@ -27,7 +27,7 @@ MUTANTS = [
     ('ioctls', 'an index that a program gives is not looked at', 'debug/ioctls -t all_at_rest',
      'KASAN: global-out-of-bounds|UBSAN: array-index-out-of-bounds',
      ('	if (fse->index || fse->code', '	if (fse->code'),
-     ('	fse->min_width = GC2053_WIDTH;\n', '	fse->min_width = gc2053_link_freq_menu[fse->index];\n')),
+     ('	fse->min_width = GC2053_WIDTH;\n', '	fse->min_width = gc2053_link_freq_menu[fse->index % 8];\n')),
     ('unwound', 'a step of probe that fails leaves the power on', 'debug/fail_nth -t sensor_probe', None,
      ('error_power_off:\n	gc2053_power_off(dev);\n', 'error_power_off:\n')),
     ('kasan', 'the state is freed with the binding, whatever files are open',

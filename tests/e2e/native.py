@@ -170,7 +170,7 @@ def test_two_cameras():
             rate = (len(frames) - 1) / ((frames[-1]['time_ns'] - frames[0]['time_ns']) / 1e9)
             ages = sorted(f['age_ms'] for f in frames)
             notes.append(f'{rate:.1f} of {wanted} frames/s, age median {ages[len(ages) // 2]} ms')
-            assert rate > wanted * 0.7, notes
+            tap.in_time(rate > wanted * 0.7, f'{notes}')
         return [*notes, 'memory: own, no device']
 
 
@@ -196,7 +196,8 @@ def test_no_camera():
         began = time.monotonic()
         later = picture.read(streamer.picture('alice', 'cam0', 4), 640, 480)
         took = time.monotonic() - began
-        assert 2.5 < took < 8, f'4 pictures in {took} s'
+        assert took > 2.5, f'4 pictures in {took} s'
+        tap.in_time(took < 8, f'4 pictures in {took} s')
         assert int(later[2].split()[1]) > int(words[2].split()[1]), (words, later)
         streamer.until(lambda: re.search(r'no signal, .*generated [1-9]', streamer.figures.read_text()), 'counted')
         assert 'no media device has bus-info' in streamer.text()

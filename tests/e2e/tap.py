@@ -17,12 +17,18 @@ class TooSlow(AssertionError):
     """Something did not come in time, and nothing wrong came instead."""
 
 
+def in_time(right, what):
+    """A claim on time alone: where it isn't so, `what` says what was measured."""
+    if not right:
+        raise TooSlow(what)
+
+
 def tried(test):
     """Run a test, twice when the first time was too slow. Returns its notes."""
     try:
         return test() or []
     except TooSlow as slow:
-        first = str(slow).splitlines()[0]
+        first = str(slow).splitlines()[0][:300]
         return [*(test() or []), f'second try; the first was too slow: {first}']
 
 

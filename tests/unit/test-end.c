@@ -330,17 +330,23 @@ static void test_end(void)
 	g_assert_true(fast);
 }
 
-/* What a voletd would show that takes 60 ms for it. */
+/*
+ * What a voletd would show that takes three times as long. By how much it is seen to be too slow depends
+ * on bytes that come meanwhile, and a busy machine's programs may have given none for a while.
+ */
 static void test_bites(void)
 {
 	struct echo echo = echo_new();
-	struct owner owner;
+	struct owner owner = { 0 };
+	int i;
 
-	g_atomic_int_set(&slow_us, LIMIT_US + 10000);
-	owner = series(&echo, SESSIONS / 10);
+	g_atomic_int_set(&slow_us, 3 * LIMIT_US);
+	for (i = 0; owner.end.p50 <= LIMIT_US && i < SERIES; i++) {
+		owner = series(&echo, SESSIONS / 10);
+		is_fast(&owner);
+	}
 	g_atomic_int_set(&slow_us, 0);
 	echo_free(&echo);
-	is_fast(&owner);
 	g_assert_cmpint(owner.end.p50, >, LIMIT_US);
 }
 
