@@ -13,6 +13,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 
 SRC = pathlib.Path(__file__).resolve().parents[2]
@@ -75,15 +76,15 @@ class Machine(Commands):
 
     def __init__(self, board, share, cameras=2, forward=(), configure=False, append=''):
         kernel, = (board / 'boot').glob('vmlinuz-*')
-        self.socket = pathlib.Path('/tmp/agent.sock')
-        self.socket.unlink(missing_ok=True)
-        self.console = pathlib.Path(f'/tmp/console-{os.getpid()}.log')
+        self.own = pathlib.Path(tempfile.mkdtemp(prefix='machine-'))
+        self.socket, self.console = self.own / 'agent.sock', self.own / 'console.log'
         net = 'user,id=n0,restrict=on' + ''.join(
             f',hostfwd=tcp:127.0.0.1:{here}-:{there}' for here, there in forward)
         disk = f'if=none,id=disk,format=raw,cache=unsafe,file={board}/disk.ext4'
         append += ' init=/configure-board' if configure else ' systemd.mask=apt-daily.timer ' \
             'systemd.mask=apt-daily-upgrade.timer systemd.mask=dpkg-db-backup.timer'
-        command = [*vm.QEMU, '-machine', 'virt', '-dtb', vm.device_tree(cameras), '-kernel', kernel,
+        command = [*vm.QEMU, '-machine', 'virt', '-m', str(vm.Kernel().memory),
+                   '-dtb', vm.device_tree(cameras, self.own, vm.Kernel()), '-kernel', kernel,
                    '-initrd', board / 'initramfs.gz', '-append', f'console=ttyAMA0 quiet panic=-1 cma=64M rw {append}',
                    '-serial', f'file:{self.console}', '-netdev', net,
                    '-device', 'virtio-net-pci,netdev=n0,romfile=', '-device', 'virtio-rng-pci',
