@@ -10,6 +10,7 @@
 #include <linux/pm.h>
 #include <linux/regulator/driver.h>
 #include <linux/vmalloc.h>
+#include <linux/wait.h>
 
 #include "priv.h"
 
@@ -18,6 +19,10 @@
 static char *allocator = "vmalloc";
 module_param(allocator, charp, 0444);
 MODULE_PARM_DESC(allocator, "memory of the capture queues: vmalloc (default) or dma-contig");
+
+/* Cameras whose memory is there still, and who waits until there is none */
+static atomic_t camsim_alive;
+static DECLARE_WAIT_QUEUE_HEAD(camsim_freed);
 
 static void camsim_free(struct kref *kref)
 {
@@ -30,6 +35,8 @@ static void camsim_free(struct kref *kref)
 	camsim_trace_free(camsim->trace);
 	vfree(camsim->raw);
 	kfree(camsim);
+	if (atomic_dec_and_test(&camsim_alive))
+		wake_up(&camsim_freed);
 }
 
 /* Video nodes outlive remove() while a file is open: each holds the camera. */
@@ -274,6 +281,7 @@ static struct camsim *camsim_alloc(struct device *dev, const struct sensor_model
 	if (!camsim)
 		return NULL;
 
+	atomic_inc(&camsim_alive);
 	kref_init(&camsim->kref);
 	camsim->dev = dev;
 	spin_lock_init(&camsim->lock);
@@ -444,6 +452,11 @@ module_init(camsim_init);
 static void __exit camsim_exit(void)
 {
 	platform_driver_unregister(&camsim_driver);
+	/*
+	 * An open file holds the module, but who else holds a video node's device doesn't, and it is
+	 * released here (DEBUG_KOBJECT_RELEASE: seconds later).
+	 */
+	wait_event(camsim_freed, !atomic_read(&camsim_alive));
 	camsim_debugfs_exit();
 	camsim_faults_exit();
 }
