@@ -31,6 +31,7 @@ SECONDS = os.environ.get('SECONDS', '120')
 KERNEL_OPTIONS = 'kasan_multi_shot kmemleak=on'
 
 PREPARE = check.JOB + """. /volet/debug/watch
+export SETTLE_MS=5000
 [ "$0" = /tmp/job ] || { cp /host/job /tmp/job; exec /tmp/job; }
 /volet/start-board 2 || exit 1
 echo clear >$kmemleak

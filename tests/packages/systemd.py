@@ -441,7 +441,8 @@ def test_journal():
     secrets = [*PASSWORDS.values(), *(ha1(v) for v in PASSWORDS), 'PRIVATE KEY']
     board.must('logger "{}"; journalctl --sync'.format(' '.join(secrets)))
     for secret in secrets:
-        found = board.must(f"journalctl --no-pager --output short | grep -c -F -e '{secret}'").strip()
+        # The agent that runs the tests' commands writes them down.
+        found = board.must(f"journalctl --no-pager --output short | grep -v ' qemu-ga\\[' | grep -c -F -e '{secret}'").strip()
         assert found == '1', f'{found} lines have {secret}'
 
 

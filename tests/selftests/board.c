@@ -312,6 +312,45 @@ int board_sensor_wait_suspended(unsigned int camera, unsigned int timeout_ms)
 	return -ETIMEDOUT;
 }
 
+static long references(const char *module)
+{
+	char path[64], *text;
+	long count;
+
+	snprintf(path, sizeof(path), "/sys/module/%s/refcnt", module);
+	text = board_read_file(path);
+	count = text ? atol(text) : -1;
+	free(text);
+	return count;
+}
+
+long board_module_references(const char *module)
+{
+	const char *settle = getenv("SETTLE_MS");
+	long count, before;
+
+	count = references(module);
+	if (!settle)
+		return count;
+	do {
+		before = count;
+		sleep_ms(atoi(settle));
+		count = references(module);
+	} while (count != before);
+	return count;
+}
+
+long board_module_references_fall(const char *module, long to)
+{
+	long count = references(module);
+
+	for (int i = 0; i < 500 && count > to; i++) {
+		sleep_ms(20);
+		count = references(module);
+	}
+	return count;
+}
+
 int board_log_open(void)
 {
 	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);

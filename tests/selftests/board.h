@@ -47,6 +47,14 @@ int board_sensor_unbind(unsigned int camera);
 /* Wait until runtime PM has the sensor suspended: -ETIMEDOUT when it doesn't */
 int board_sensor_wait_suspended(unsigned int camera, unsigned int timeout_ms);
 
+/*
+ * How many references there are to a module. DEBUG_KOBJECT_RELEASE gives some back seconds late: the
+ * number is one that stayed for SETTLE_MS, in the environment, or as it is without. The second one
+ * waits up to ten seconds for a number, and returns the last.
+ */
+long board_module_references(const char *module);
+long board_module_references_fall(const char *module, long to);
+
 /* Kernel messages from here on: open, then ask whether one of them contains the text */
 int board_log_open(void);
 bool board_log_has(int log_fd, const char *text);

@@ -162,6 +162,11 @@ static void fill(unsigned long request, void *arg, uint64_t *random)
 		words[0] = ONE_OF(random, V4L2_EVENT_CTRL, V4L2_EVENT_FRAME_SYNC, V4L2_EVENT_ALL);
 		words[1] = control_id(random);
 		break;
+	case VIDIOC_SUBDEV_ENUM_FRAME_SIZE: case VIDIOC_SUBDEV_ENUM_FRAME_INTERVAL:
+		words[0] = next(random) % 4;
+		words[1] = next(random) % 3;
+		words[2] = ONE_OF(random, MEDIA_BUS_FMT_SRGGB10_1X10, MEDIA_BUS_FMT_YUYV8_1_5X8);
+		break;
 	case VIDIOC_ENUM_FRAMESIZES:
 		words[1] = ONE_OF(random, V4L2_PIX_FMT_SRGGB10, V4L2_PIX_FMT_NV12, V4L2_PIX_FMT_YUV420);
 		break;

@@ -13,15 +13,6 @@ static const char * const switched[] = { "iovdd", "dvdd", "avdd", "xclk" };
 
 #define NUM_SWITCHED	(sizeof(switched) / sizeof(switched[0]))
 
-static long module_references(void)
-{
-	char *text = board_read_file("/sys/module/gc2053/refcnt");
-	long count = text ? atol(text) : -1;
-
-	free(text);
-	return count;
-}
-
 FIXTURE(probe) {
 	int log;
 	long usage, references;
@@ -33,7 +24,7 @@ FIXTURE_SETUP(probe)
 	self->log = board_log_open();
 	ASSERT_LE(0, self->log);
 	self->usage = sensor_usage();
-	self->references = module_references();
+	self->references = board_module_references("gc2053");
 }
 
 FIXTURE_TEARDOWN(probe)
@@ -45,7 +36,7 @@ FIXTURE_TEARDOWN(probe)
 	/* All is as it was before. */
 	EXPECT_EQ(0, sensor_reset());
 	EXPECT_EQ(self->usage, sensor_usage());
-	EXPECT_EQ(self->references, module_references());
+	EXPECT_EQ(self->references, board_module_references_fall("gc2053", self->references));
 	fd = board_open_node(CAMERA, "camsim%u-raw");
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, stream_open(&stream, fd));

@@ -24,15 +24,6 @@ static unsigned int rounds(unsigned int standard)
 	return text ? (unsigned int)atoi(text) : standard;
 }
 
-static long module_references(void)
-{
-	char *text = board_read_file("/sys/module/gc2053/refcnt");
-	long count = text ? atol(text) : -1;
-
-	free(text);
-	return count;
-}
-
 /* A file that has what closing has to give back: a format of its own and events of controls */
 static int open_sensor(void)
 {
@@ -60,7 +51,7 @@ FIXTURE_SETUP(unbind)
 	ASSERT_EQ(0, sensor_reset());
 	self->log = board_log_open();
 	ASSERT_LE(0, self->log);
-	self->references = module_references();
+	self->references = board_module_references("gc2053");
 	self->usage = sensor_usage();
 }
 
@@ -69,7 +60,7 @@ FIXTURE_TEARDOWN(unbind)
 	const char *said;
 
 	EXPECT_EQ(0, sensor_reset());
-	EXPECT_EQ(self->references, module_references());
+	EXPECT_EQ(self->references, board_module_references_fall("gc2053", self->references));
 	EXPECT_EQ(self->usage, sensor_usage());
 	said = board_log_complaint(self->log);
 	EXPECT_EQ(NULL, said) TH_LOG("the kernel's log has %s", said ? said : "");
