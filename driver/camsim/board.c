@@ -453,8 +453,8 @@ static void __exit camsim_exit(void)
 {
 	platform_driver_unregister(&camsim_driver);
 	/*
-	 * An open file holds the module, but who else holds a video node's device doesn't, and it is
-	 * released here (DEBUG_KOBJECT_RELEASE: seconds later).
+	 * An open file holds the module, but who else holds a video node's device doesn't, and
+	 * it is released here (DEBUG_KOBJECT_RELEASE: seconds later).
 	 */
 	wait_event(camsim_freed, !atomic_read(&camsim_alive));
 	camsim_debugfs_exit();

@@ -441,9 +441,9 @@ def test_journal():
     secrets = [*PASSWORDS.values(), *(ha1(v) for v in PASSWORDS), 'PRIVATE KEY']
     board.must('logger "{}"; journalctl --sync'.format(' '.join(secrets)))
     for secret in secrets:
-        # The agent that runs the tests' commands writes them down.
-        found = board.must(f"journalctl --no-pager --output short | grep -v ' qemu-ga\\[' | grep -c -F -e '{secret}'").strip()
-        assert found == '1', f'{found} lines have {secret}'
+        # A record is a line; those of the agent that runs the tests' commands have the commands.
+        found = board.must(f"journalctl --no-pager -o json | grep -v '\"_COMM\":\"qemu-ga\"' | grep -c -F -e '{secret}'").strip()
+        assert found == '1', f'{found} records have {secret}'
 
 
 # ---- a new version, and the end -----------------------------------------------------------------
