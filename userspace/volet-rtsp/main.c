@@ -21,7 +21,7 @@
 
 #define TICK_MS		250
 #define IDLE_S		65		/* nothing heard, and not playing or playing by UDP */
-#define STUCK_S		10		/* of a frame on its way in here: a fault of ours */
+#define STUCK_MS	10000		/* of a frame on its way in here, beyond what a viewer may take */
 #define SEND_BUFFER	(64 * 1024)	/* the less is in it, the less is late */
 
 static void say(const char *name, const char *format, ...) G_GNUC_PRINTF(2, 3);
@@ -124,6 +124,7 @@ static void granted(void *data, const struct volet_ctl_granted *grant,
 
 	say(session_name(v->session), "granted: %ux%u, age limit %u ms", layout->width,
 	    layout->height, grant->age_limit_ms);
+	v->stuck_ns = (STUCK_MS + grant->age_limit_ms) * UINT64_C(1000000);
 	desk_granted(v, grant, layout);
 }
 
@@ -153,7 +154,7 @@ static gboolean tick(gpointer data)
 		return G_SOURCE_REMOVE;
 	}
 	if (feeder_current(v->feeder, &stamp) &&
-	    session_now_ns() - stamp.captured_ns > STUCK_S * UINT64_C(1000000000)) {
+	    session_now_ns() - stamp.captured_ns > v->stuck_ns) {
 		session_end(v->session, VOLET_REASON_INTERNAL, "a frame is stuck in the pipeline");
 		return G_SOURCE_REMOVE;
 	}

@@ -54,6 +54,7 @@ struct viewer {
 	int socket;
 	GMainContext *home, *net;
 	struct session *session;	/* home's */
+	uint64_t stuck_ns;		/* home's: a frame's age in here that is a fault of ours */
 	struct desk desk;
 	struct talk talk;		/* net's */
 	struct feeder *feeder;
