@@ -28,8 +28,8 @@ def here(tally):
 
 
 def board(tally, project):
-    vm.say('the board, two cameras: attacks, at length')
-    check.guest_part(tally, 'the board', project, JOB, 6 * 3600)
+    vm.say('the board, two cameras and two displays: attacks, at length')
+    check.guest_part(tally, 'the board', project, JOB, 6 * 3600, displays=check.DISPLAYS)
 
 
 def main():
