@@ -29,7 +29,7 @@ class Tally:
 
     def __init__(self):
         self.passed = self.skipped = 0
-        self.failures = []                      # each one's name and the end of its text
+        self.failures = []                      # each one's name and what was said around it
         self.lock = threading.RLock()           # the results of one part stay together
         self.outputs = vm.BUILD / 'check'
         shutil.rmtree(self.outputs, ignore_errors=True)
@@ -48,7 +48,7 @@ class Tally:
             self.count(part, text, status)
 
     def count(self, part, text, status):
-        plan, seen, notes = None, 0, []
+        plan, seen, notes, failed = None, 0, [], None
         for line in text.splitlines():
             found = re.match(r'(not ok|ok)\b(?: (\d+))?(?: -)? ?(.*)', line)
             planned = re.match(r'1\.\.(\d+)', line)
@@ -59,8 +59,10 @@ class Tally:
             elif found:
                 seen += 1
                 name = f'{part}: {found[3]}'
+                failed = None
                 if found[1] == 'not ok':
                     self.fail(name, '\n'.join(notes[-60:]))
+                    failed = self.failures[-1]
                 elif re.search(r'# ?SKIP', found[3], re.I):
                     self.skipped += 1
                     print(f'skip - {name}')
@@ -70,6 +72,8 @@ class Tally:
                 notes = []
             else:
                 notes.append(line)
+                if failed and len(failed) < 60:     # some say why afterwards
+                    failed.append(f'    {line}')
                 if line.startswith('# ') and not re.search(r'^# (\d+\.\d s|Start of|End of|PASSED|FAILED|RUN|Totals|Starting| +RUN| +OK|.*\.\.\.$)', line):
                     print(f'    {line[2:]}')
         if plan is None or plan != seen:
@@ -119,7 +123,7 @@ tap() {
 }
 asleep() {	# as tap, while /host is away
 	name=$1; shift
-	echo "volet: $name"
+	echo "volet: $name" | tee /dev/kmsg
 	/volet/asleep timeout 600 "$@" >/tmp/$name 2>&1
 	echo $? >/host/results/$name.status
 	cp /tmp/$name /host/results
