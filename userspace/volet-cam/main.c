@@ -14,6 +14,7 @@
 #include "camera.h"
 #include "error.h"
 #include "kernel.h"
+#include "log.h"
 #include "rlimits.h"
 #include "msg.h"
 #include "sandbox.h"
@@ -75,6 +76,7 @@ int main(void)
 	struct camera cam;
 	int status = 0;
 
+	log_by_line();
 	if (!is_bus(VOLET_FD_CONTROL)) {
 		cam_log("?",
 			"voletd starts this program, with a bus as descriptor %d; there is none",

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "kernel.h"
+#include "log.h"
 #include "msg.h"
 #include "notify.h"
 
@@ -254,6 +255,7 @@ int main(int argc, char **argv)
 	int listener, signals;
 	sigset_t set;
 
+	log_by_line();
 	notify_init();
 	spawn_options_read(&options, argc, argv);
 	kernel_check("volet-spawn", needs, sizeof(needs) / sizeof(needs[0]));

@@ -13,6 +13,7 @@
 
 #include "control-bus.h"
 #include "control.h"
+#include "log.h"
 #include "metrics.h"
 #include "notify.h"
 #include "secrets.h"
@@ -219,6 +220,7 @@ int main(int argc, char **argv)
 	g_autoptr(GError) error = NULL;
 	int status = 1;
 
+	log_by_line();
 	notify_init();
 	if (read_options(&options, &argc, &argv, &error)) {
 		if (options.version) {
