@@ -62,6 +62,11 @@ def bystander(camera='cam1', frames=3000):
     only_own(seen, int(camera[-1]), 3)
 
 
+def ends(evil, reason, what='ended'):
+    recorded = evil.ended()
+    assert recorded == reason, f'{what}: recorded is {recorded!r}, not {reason!r}'
+
+
 def victim():
     """A session process of bob's."""
     return until(lambda: processes('volet-rtsp'), 10, 'bob\'s session')[0]
@@ -120,7 +125,7 @@ def test_attempts_held():
             result, count = evil.attempt(name, number_for(name, other))
             assert result == expected, f'{name}: {result} {count}'
             if result == KILLED:
-                assert evil.ended() == 'session program exited'
+                ends(evil, 'session program exited')
                 # The file size limit of 0 is there before the seal.
                 wanted = signal.SIGXFSZ if name == 'write' else signal.SIGSYS
                 # voletd may see the channel's end before it hears of the signal.
@@ -165,7 +170,7 @@ def test_fastopen():
     assert got, 'the fault did not bite: nothing arrived'
     evil, held = fast_open(True)
     assert not held, f'{held}'
-    assert evil.ended() == 'client gone'
+    ends(evil, 'client gone')
     return [f'without the sandbox {len(got)} connections of 8 went elsewhere, in it {len(held)}']
 
 
@@ -219,8 +224,7 @@ def test_messages():
             evil = Session(granted=not before)
             with contextlib.suppress(OSError):      # ended before it could say that it was sent
                 assert evil.send(channel, data, fds, pad) == 'ok', what
-            recorded = evil.ended()
-            assert recorded == reason, f'{what} on channel {channel}: recorded is {recorded}'
+            ends(evil, reason, f'{what} on channel {channel}')
             evil.close()
     return [f'{len(WRONG)} kinds']
 
@@ -233,12 +237,12 @@ def test_order():
             evil = Session()
             with contextlib.suppress(OSError):
                 evil.send(CONTROL, evil.auth(evil.nonce(), viewer, camera))
-            assert evil.ended() == 'asked for another viewer or camera or profile'
+            ends(evil, 'asked for another viewer or camera or profile')
         evil = Session(granted=False)
         with contextlib.suppress(OSError):
             for _ in range(20):
                 evil.nonce()
-        assert evil.ended() == 'wrong credentials'
+        ends(evil, 'wrong credentials')
         for again in False, True:
             evil = Session()
             evil.start()
@@ -246,11 +250,11 @@ def test_order():
             with contextlib.suppress(OSError):
                 evil.release(slot, generation if again else generation + 1)
                 evil.release(slot, generation)
-            assert evil.ended() == 'stale slot'
+            ends(evil, 'stale slot')
         evil = Session()
         with contextlib.suppress(OSError):
             evil.send(CONTROL, u32(LEAVE, 0, 1))
-        assert evil.ended() == 'client gone'
+        ends(evil, 'client gone')
 
 
 def test_hold():

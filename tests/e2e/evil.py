@@ -157,7 +157,7 @@ class Session(Lead):
 
     def ended(self, timeout=15):
         """What voletd's log says of this connection's end."""
-        pattern = rf'{re.escape(self.peer)}: (?:session \w+ of .* ended|ended before a grant): ([^;\n]*)'
+        pattern = rf'{re.escape(self.peer)}: (?:session \w+ of .* ended|ended before a grant): ([^;\n]*).*\n'
         streamer.until(lambda: re.search(pattern, streamer.log()), timeout, f'{self.peer} ends')
         return re.search(pattern, streamer.log())[1]
 
