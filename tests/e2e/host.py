@@ -102,10 +102,11 @@ def test_picture():
 
 def test_gstreamer():
     """GStreamer plays it"""
-    done = subprocess.run(['gst-launch-1.0', '-q', 'rtspsrc', f'location={URL}', 'protocols=tcp', '!', 'rtpjpegdepay',
+    done = subprocess.run(['gst-launch-1.0', 'rtspsrc', f'location={URL}', 'protocols=tcp', '!', 'rtpjpegdepay',
                            '!', 'jpegdec', '!', 'video/x-raw,width=1920,height=1080', '!', 'fakesink', 'num-buffers=10'],
                           capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
+    # Not its status: its CLOSE may cancel its own PAUSE, which is an error to it (1.26).
+    assert 'Got EOS from element' in done.stdout, done.stdout + done.stderr
 
 
 def main():

@@ -64,6 +64,11 @@ unsigned int players_count(const char *out, const char *mark, char from)
 	return g_hash_table_size(seen);
 }
 
+int players_gstreamer_status(const char *out)
+{
+	return strstr(out, "\nGot EOS from element") ? 0 : 1;
+}
+
 void players_assert_shown(unsigned int pictures, int status, const struct fake_result *result)
 {
 	g_assert_cmpuint(pictures, >=, PLAYERS_PICTURES - 1);

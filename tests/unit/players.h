@@ -22,6 +22,13 @@ char *players_run(const struct fake_config *config, const char *who, const char 
 /* Distinct ends, from the last `from` on, of lines with `mark`: each tells a decoded picture. */
 unsigned int players_count(const char *out, const char *mark, char from);
 
+/*
+ * 0 when gst-launch-1.0 came to its end, by what it printed. Its exit status does not tell that:
+ * its CLOSE cancels its own PAUSE, and cancelled while it is written that is an error to it ("Could
+ * not send message", GStreamer 1.26; each fourth time on a busy machine).
+ */
+int players_gstreamer_status(const char *out);
+
 /* It has shown its pictures and ended by itself, as the session did when it had gone. */
 void players_assert_shown(unsigned int pictures, int status, const struct fake_result *result);
 

@@ -16,36 +16,34 @@
 
 static const struct fake_config jpeg = { 0 };
 
-/* One player on one session; how many different pictures it showed. */
-static unsigned int run(const struct fake_config *config, const char *who, const char *line,
-			const char *mark, char from, int *status, struct fake_result *result)
+/* One player on one session; what it printed. */
+static char *run(const struct fake_config *config, const char *who, const char *line, int *status,
+		 struct fake_result *result)
 {
 	struct fake_config full = *config;
-	g_autofree char *out = NULL;
 
 	full.program = show_program;
-	out = players_run(&full, who, line, status, result);
-	return players_count(out, mark, from);
+	return players_run(&full, who, line, status, result);
 }
 
 static void ffmpeg_shows(const struct fake_config *config, struct fake_result *result)
 {
-	unsigned int pictures;
+	g_autofree char *out = NULL;
 	int status;
 
-	pictures = run(config, "rtsp://alice:right", FFMPEG, ",", ' ', &status, result);
-	players_assert_shown(pictures, status, result);
+	out = run(config, "rtsp://alice:right", FFMPEG, &status, result);
+	players_assert_shown(players_count(out, ",", ' '), status, result);
 }
 
 static void gstreamer_shows(const struct fake_config *config, const char *line)
 {
 	struct fake_result result;
-	unsigned int pictures;
+	g_autofree char *out = NULL;
 	int status;
 
 	/* identity says a line of each picture, with its own address and times */
-	pictures = run(config, "rtsp://alice:right", line, "chain", '(', &status, &result);
-	players_assert_shown(pictures, status, &result);
+	out = run(config, "rtsp://alice:right", line, &status, &result);
+	players_assert_shown(players_count(out, "chain", '('), players_gstreamer_status(out), &result);
 }
 
 static void test_ffmpeg(void)
@@ -59,11 +57,13 @@ static void test_ffmpeg(void)
 static void test_ffmpeg_refused(void)
 {
 	struct fake_result result;
+	g_autofree char *out = NULL;
 	int status;
 
 	if (!players_have("ffmpeg"))
 		return;
-	g_assert_cmpuint(run(&jpeg, "rtsp://alice:wrong", FFMPEG, ",", ' ', &status, &result), ==, 0);
+	out = run(&jpeg, "rtsp://alice:wrong", FFMPEG, &status, &result);
+	g_assert_cmpuint(players_count(out, ",", ' '), ==, 0);
 	g_assert_cmpint(status, !=, 0);
 	g_assert_false(result.granted);
 }
