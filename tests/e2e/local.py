@@ -242,8 +242,8 @@ def test_end():
         kind, _, reason = struct.unpack_from('<III', consumer.control.recv(CTL_SIZE))
         assert (kind, reason) == (END, OWNER), (kind, reason)
         assert consumer.ended()
-        mine.communicate(timeout=10)
-        assert mine.returncode == 0, 'the example ends in order'
+        err = mine.communicate(timeout=10)[1]
+        assert mine.returncode == 0 and 'ended' in err, f'the example ends in order: {mine.returncode}, {err}'
         frame_end = consumer.take()
         while frame_end and struct.unpack_from('<I', frame_end)[0] == READY:
             frame_end = consumer.take()

@@ -63,11 +63,14 @@ int main(int argc, char **argv)
 		struct volet_frame done = { .type = VOLET_FRAME_RELEASE };
 
 		receive(frames, control, &msg, sizeof(msg));
+		/* voletd tells the camera first, so that this may be here before its own word. */
+		if (msg.type == VOLET_FRAME_END)
+			errx(0, "the session has ended: reason %u", msg.end.reason);
 		struct volet_frame_stamp stamp = msg.ready, *slot = (void *)(memory + stamp.slot * layout.slot_size);
 		/* Whose is it? The message, the slot and the grant say the same, or something is wrong. */
 		if (msg.type != VOLET_FRAME_READY || memcmp(slot, &stamp, sizeof(stamp)) || stamp.captured_ns < told.granted.granted_ns ||
 		    memcmp(&stamp.session, &told.granted.session, sizeof(stamp.session)) || strcmp(stamp.camera, argv[2]))
-			errx(1, "the camera has ended it (%u), or a frame isn't this session's", msg.end.reason);
+			errx(1, "a frame isn't this session's");
 		printf("%s/%s sequence=%" PRIu64 " captured_ns=%" PRIu64 " %ux%u codec=%u length=%u first=%u\n", stamp.camera,
 		       stamp.profile, stamp.sequence, stamp.captured_ns, layout.width, layout.height, layout.codec,
 		       stamp.length, ((const uint8_t *)slot)[VOLET_SLOT_PAYLOAD]);
