@@ -27,6 +27,9 @@ import tap                                                                      
 
 SOAK = 'SOAK' in os.environ
 HOLD = 10 if SOAK else 3            # seconds; under 15, the longest limit
+# A session ends 5 s after its newest frame, whatever the limit: where a camera's frame is to come late it is
+# held for less.
+HOLD_CAMERA = min(HOLD, 4)
 LIMIT, NONE = 1000, 15000           # ms
 SLACK = 1.5                         # s: voletd looks twice a second, and a busy machine
 NS = 1000000000
@@ -105,12 +108,12 @@ def stop_in_frame(pid):
 
 
 @contextlib.contextmanager
-def stopped(pid, stop=lambda pid: os.kill(pid, signal.SIGSTOP)):
-    """A process that does nothing for HOLD seconds; yields the times of stop and end, while it is still stopped."""
+def stopped(pid, stop=lambda pid: os.kill(pid, signal.SIGSTOP), seconds=HOLD):
+    """A process that does nothing for so long; yields the times of stop and end, while it is still stopped."""
     stop(pid)
     began = time.monotonic_ns()
     try:
-        time.sleep(HOLD)
+        time.sleep(seconds)
         yield began, time.monotonic_ns()
     finally:
         os.kill(pid, signal.SIGCONT)
@@ -125,7 +128,7 @@ def hold_camera(it):
         reader = playing(it, 'cam0')
         wait_frames(it, reader, 5)
         pid = pid_of('volet-cam', 60900, 60900)[0]
-        with stopped(pid, stop_in_frame) as (began, ended):
+        with stopped(pid, stop_in_frame, HOLD_CAMERA if it.limit == NONE else HOLD) as (began, ended):
             inside = computes(pid)
             count = len(reader.frames.whole)
         it.until(lambda: len(reader.frames.whole) > count + 3 or reader.ended, 'it goes on')    # pylint: disable=W0640
@@ -247,7 +250,8 @@ def test_camera():
     assert without['late'], f'the fault did not bite: {without}'
     assert held['in'], 'no frame was in the encoder'
     assert not held['late'], f'{len(held["late"])} old frames came, the oldest of {held["worst"]:.1f} s'
-    return [f'held {HOLD} s: without a limit of {without["worst"]:.1f} s, with {LIMIT} ms {held["worst"]:.2f} s at worst']
+    return [f'held {HOLD_CAMERA} s without a limit: {without["worst"]:.1f} s; {HOLD} s with {LIMIT} ms: '
+            f'{held["worst"]:.2f} s at worst']
 
 
 def test_session():
