@@ -92,13 +92,15 @@ TEST_F(frames, a_long_one_is_bad_and_whole)
 TEST_F(frames, a_truncated_one_ends_in_a_line)
 {
 	size_t came = variant->nv12 ? 1078 * WIDTH : 1079 * RAW_LINE + RAW_LINE / 2;
+	/* Black is 64 in raw and 0 in NV12, where the moving bars have some of it in each line. */
+	size_t last = variant->nv12 ? WIDTH : 16;
 	const uint8_t *data;
 
 	ASSERT_EQ(0, board_debugfs_write(CAMERA, "fault_truncate", "Y"));
 	ASSERT_EQ(0, next_that_is(&self->stream, &self->buffer, true));
 	data = self->stream.buffers[self->buffer.index].data;
 	EXPECT_EQ(came, self->buffer.bytesused);
-	EXPECT_FALSE(is_zero(data + came - 16, 16));
+	EXPECT_FALSE(is_zero(data + came - last, last));
 	EXPECT_TRUE(is_zero(data + came, self->size - came));
 	EXPECT_LE(1, board_errors(CAMERA, "line-truncated"));
 	EXPECT_EQ(0, board_errors(CAMERA, "frame-short"));
