@@ -197,8 +197,10 @@ static void fill(unsigned long request, void *arg, uint64_t *random)
 
 /*
  * Half a pointer that was changed may be another good one, and what the kernel writes there is this
- * program: pointers are into the arena, or no good at all. And any size of buffer is a good one: they
- * are not all of the machine's memory.
+ * program: pointers are into the arena, or no good at all. Any size of buffer is a good one: they
+ * are not all of the machine's memory. A file that has lowered its priority can't raise it while
+ * a sub-device's is open, and nearly all calls would be EBUSY: none does. And no buffer is removed:
+ * where one is, 6.12 clears the counts of the whole queue, which VIDEO_ADV_DEBUG then finds unbalanced.
  */
 static void tame(unsigned long request, void *arg, uint64_t *random)
 {
@@ -213,6 +215,13 @@ static void tame(unsigned long request, void *arg, uint64_t *random)
 		*size = *size < RAW_SIZE ? *size : RAW_SIZE;
 		break;
 	}
+	case VIDIOC_REMOVE_BUFS:
+		((struct v4l2_remove_buffers *)arg)->count = 0;
+		break;
+	case VIDIOC_S_PRIORITY:
+		if (*(uint32_t *)arg == V4L2_PRIORITY_BACKGROUND)
+			*(uint32_t *)arg = V4L2_PRIORITY_INTERACTIVE;
+		break;
 	case MEDIA_IOC_G_TOPOLOGY: {
 		struct media_v2_topology *t = arg;
 
