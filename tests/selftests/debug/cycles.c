@@ -28,7 +28,19 @@ static int wait_bound(void)
 	return -ETIMEDOUT;
 }
 
-TEST(comes_and_goes)
+/* For its time alone */
+FIXTURE(cycles) {
+};
+
+FIXTURE_SETUP(cycles)
+{
+}
+
+FIXTURE_TEARDOWN(cycles)
+{
+}
+
+TEST_F_TIMEOUT(cycles, comes_and_goes, 1800)
 {
 	unsigned int num = cycles();
 	struct v4l2_buffer buffer;
