@@ -28,7 +28,7 @@ FILES = 1500
 COVERAGE = 90
 CYCLES = os.environ.get('CYCLES', '1000')
 SECONDS = os.environ.get('SECONDS', '120')
-KERNEL_OPTIONS = 'kasan_multi_shot kmemleak=on'
+KERNEL_OPTIONS = 'kasan_multi_shot kmemleak=on log_buf_len=16M'
 
 PREPARE = check.JOB + """. /volet/debug/watch
 export SETTLE_MS=5000

@@ -385,7 +385,7 @@ bool board_log_has(int log_fd, const char *text)
 	return found;
 }
 
-static const char *complaint(const char *record)
+static bool complains(const char *record)
 {
 	static const char * const bad[] = {
 		"WARNING:", "BUG", "Oops", "refcount_t", "nbalanced", "Unable to handle", "UBSAN",
@@ -394,8 +394,8 @@ static const char *complaint(const char *record)
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		if (strstr(record, bad[i]))
-			return bad[i];
-	return NULL;
+			return true;
+	return false;
 }
 
 /*
@@ -404,21 +404,34 @@ static const char *complaint(const char *record)
  */
 const char *board_log_complaint(int log_fd)
 {
-	const char *found = NULL;
+	static char said[512];
+	unsigned int more = 0;		/* records that say what the first is about */
 	char record[8192];
 	bool queue = false;
 
+	said[0] = '\0';
 	while (log_read(log_fd, record, sizeof(record))) {
+		bool first = false;
+
 		if (queue && strstr(record, "videobuf2_common:")) {
 			queue = false;
-			if (!strstr(record, " wait_prepare: "))
-				found = found ? found : "unbalanced";
-			continue;
-		}
-		if (strstr(record, "counters for queue") && !strstr(record, ", buffer "))
+			first = !strstr(record, " wait_prepare: ");
+		} else if (strstr(record, "counters for queue") && !strstr(record, ", buffer ")) {
 			queue = true;
-		else if (!found)
-			found = complaint(record);
+		} else {
+			first = complains(record);
+		}
+		if (first && !said[0])
+			more = 3;
+		if (more) {
+			char *text = strchr(record, ';');
+			size_t used = strlen(said);
+
+			more--;
+			snprintf(said + used, sizeof(said) - used, "%.160s", text ? text + 1 : record);
+		}
 	}
-	return found ? found : queue ? "unbalanced" : NULL;
+	if (!said[0] && queue)
+		strcpy(said, "unbalanced counters for queue");
+	return said[0] ? said : NULL;
 }

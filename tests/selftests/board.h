@@ -61,7 +61,8 @@ bool board_log_has(int log_fd, const char *text);
 
 /*
  * The first complaint of the kernel since the last question, or NULL: what it says of bugs, and of
- * counts that are wrong. What was read is not read again, so that this is one question.
+ * counts that are wrong, with what it says next; good until the next question. What was read is not
+ * read again, so that this is one question.
  */
 const char *board_log_complaint(int log_fd);
 
