@@ -313,18 +313,23 @@ def deliver(it, camera, lies, pictures):
     process = subprocess.Popen([crowd.CROWD, f'--rights={rights}', f'--port={it.port}', '--sessions=1', '--seconds=60',
                                 '--life-ms=1000000000'], stdout=subprocess.PIPE, text=True)
     delivery = Delivery(camera, lies)
+
+    def ended():
+        return re.search(rf'session {delivery.session.hex()} of alice on {camera.name} ended: ([^;\n]*)', it.text())
+
     try:
         it.until(delivery.take_grant, 'a grant comes')
         delivery.serve(pictures)
+        if 'instead' in lies:           # voletd ends it, not its viewer's going
+            it.until(ended, 'the session ends by itself')
         process.send_signal(signal.SIGINT)
         got = crowd.figures(process, 60)
     finally:
         process.kill()
-    pattern = rf'session {delivery.session.hex()} of alice on {camera.name} ended: ([^;\n]*)'
-    it.until(lambda: re.search(pattern, it.text()), 'the session ends')
+    it.until(ended, 'the session ends')
     while camera.receive(BUS, 100):     # its END, and grants of a viewer that came again
         pass
-    return re.search(pattern, it.text())[1], got
+    return ended()[1], got
 
 
 def pictures_of(number, count=3):
