@@ -131,7 +131,8 @@ def bystander(it):
     finally:
         process.send_signal(signal.SIGINT)
         got.update(crowd.figures(process, 60))
-    assert not any(got[k] for k in (*crowd.NOT_ONE, 'ended', 'refused')), got
+    ended = re.findall(rf'.* of bob on {HONEST} ended: .*', it.text())
+    assert not any(got[k] for k in (*crowd.NOT_ONE, 'ended', 'refused')), '\n'.join([str(got), *ended])
     assert got['frames'] > 3, got
 
 
