@@ -89,7 +89,8 @@ def test_rate():
     streamer.only_own(shown, 0, 5)
     times = [tag['time_ns'] / 1e9 for tag in shown]
     gaps = [b - a for a, b in zip(times, times[1:])]
-    assert all(0.85 <= gap for gap in gaps), gaps
+    # One that a busy board took late is followed by one in less than a second; never are there more in all.
+    assert all(t - times[0] >= i - 0.15 for i, t in enumerate(times)), gaps
     tap.in_time(max(gaps) <= 2.5, f'gaps of {gaps} s')
     return [f'gaps {[f"{gap:.2f}" for gap in gaps]} s, {time.monotonic() - began:.1f} s in all']
 
