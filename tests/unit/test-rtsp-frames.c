@@ -89,15 +89,13 @@ static void test_memory(void)
 static void no_frame(enum fake_fault fault)
 {
 	struct show s = open_show(&(struct fake_config){ .fault = fault, .age_limit_ms = 500 });
-	gint64 asked;
 	int status;
 
 	client_describe(s.client);
 	client_setup(s.client);
-	asked = g_get_monotonic_time();
-	status = client_request(s.client, "PLAY", NULL, NULL, 8000, NULL);
+	/* The 5 s begin with START, which comes after PLAY. */
+	status = client_request(s.client, "PLAY", NULL, NULL, 5000 + TIMEOUT_MS, NULL);
 	g_assert_cmpint(status, ==, 503);
-	g_assert_cmpint(g_get_monotonic_time() - asked, <, 6 * G_USEC_PER_SEC);
 	g_assert_true(client_wait_gone(s.client, TIMEOUT_MS));
 	g_assert_cmpuint(s.client->frames->len, ==, 0);
 	close_show(&s, VOLET_REASON_NO_FRAME);
