@@ -186,6 +186,12 @@ static void produce(struct fake_session *s)
 	(void)msg_send(s->frames, &msg, sizeof(msg), NULL, 0);
 }
 
+/* A test may wait for it meanwhile. */
+static void count(unsigned int *counter)
+{
+	__atomic_fetch_add(counter, 1, __ATOMIC_RELEASE);
+}
+
 static void hang_up_frames(struct fake_session *s)
 {
 	if (s->frames >= 0)
@@ -203,12 +209,12 @@ static void frames_message(struct fake_session *s)
 	if (msg_recv(s->frames, &msg, sizeof(msg), fds, &n) < 0) {
 		hang_up_frames(s);
 	} else if (msg.type == VOLET_FRAME_START) {
-		s->result.starts++;
 		s->result.started_ns = now_ns();
+		count(&s->result.starts);
 		s->running = s->config.fault != FAKE_NO_FRAMES;
 		s->next_us = g_get_monotonic_time() + 1000;
 	} else if (msg.type == VOLET_FRAME_STOP) {
-		s->result.stops++;
+		count(&s->result.stops);
 		s->running = false;
 	} else if (msg.type == VOLET_FRAME_NEED_KEY) {
 		s->result.need_keys++;
@@ -323,7 +329,7 @@ static bool control_message(struct fake_session *s)
 		return false;
 	switch (msg.type) {
 	case VOLET_CTL_GET_NONCE:
-		s->result.nonces++;
+		count(&s->result.nonces);
 		if (s->config.fault == FAKE_NO_NONCE)
 			break;
 		g_snprintf(s->nonce, sizeof(s->nonce), "%08x%08x", g_random_int(), g_random_int());
@@ -342,6 +348,7 @@ static bool control_message(struct fake_session *s)
 		break;
 	case VOLET_CTL_LEAVE:
 		s->result.reason = msg.end.reason;
+		count(&s->result.leaves);
 		break;
 	default:
 		g_error("fake: control message %u", msg.type);
@@ -439,6 +446,20 @@ struct fake_session *fake_accept(struct fake *fake)
 GPid fake_pid(const struct fake_session *s)
 {
 	return s->pid;
+}
+
+void fake_await(const unsigned int *counter, unsigned int n)
+{
+	gint64 end = g_get_monotonic_time() + 15 * G_USEC_PER_SEC;
+
+	while (__atomic_load_n(counter, __ATOMIC_ACQUIRE) < n && g_get_monotonic_time() < end)
+		g_usleep(5000);
+	g_assert_cmpuint(__atomic_load_n(counter, __ATOMIC_ACQUIRE), >=, n);
+}
+
+const struct fake_result *fake_so_far(const struct fake_session *s)
+{
+	return &s->result;
 }
 
 struct fake_result fake_wait(struct fake_session *s)

@@ -52,7 +52,7 @@ struct fake_result {
 	int status;			/* wait status of the program */
 	unsigned int reason;		/* of LEAVE; VOLET_REASON_COUNT: there was none */
 	struct volet_ctl_sent sent;	/* the newest */
-	unsigned int nonces, auths, starts, stops, announced, need_keys;
+	unsigned int nonces, auths, starts, stops, leaves, announced, need_keys;
 	bool granted;
 	uint64_t started_ns;		/* of the newest START */
 	gint64 ended_us;		/* monotonic time of the end */
@@ -69,6 +69,9 @@ void fake_free(struct fake *fake);
 /* Wait for the next connection and start the program on it. */
 struct fake_session *fake_accept(struct fake *fake);
 GPid fake_pid(const struct fake_session *session);
+/* What it has said meanwhile: wait until it is `n` nonces, starts, stops or leaves. */
+const struct fake_result *fake_so_far(const struct fake_session *session);
+void fake_await(const unsigned int *counter, unsigned int n);
 /* Wait for the program's end. The session is gone after it; free the log. */
 struct fake_result fake_wait(struct fake_session *session);
 
