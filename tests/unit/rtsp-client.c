@@ -166,10 +166,12 @@ static bool receive(struct client *c, gint64 end)
 	if (c->gone || poll(&p, 1, left > 0 ? (int)left : 0) <= 0)
 		return false;
 	n = recv(c->fd, bytes, c->read_max ? c->read_max : sizeof(bytes), 0);
-	if (n <= 0)
+	if (n <= 0) {
 		c->gone = true;
-	else
+	} else {
 		g_byte_array_append(c->in, bytes, (guint)n);
+		c->received += (uint64_t)n;
+	}
 	return n > 0;
 }
 

@@ -17,6 +17,7 @@ struct client {
 	char *session, *nonce;	/* of the newest responses that had one */
 	bool stale, gone;
 	size_t read_max;	/* bytes to read at once; 0: as they come */
+	uint64_t received;	/* bytes */
 	bool h264;		/* what comes is RTP/H.264: frames have no scan */
 	GByteArray *in;
 	GArray *frames;		/* struct client_frame, whole ones, in order */
