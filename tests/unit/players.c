@@ -25,7 +25,6 @@ static gpointer one_session(gpointer fake)
 char *players_run(const struct fake_config *config, const char *who, const char *line, int *status,
 		  struct fake_result *result)
 {
-	struct fake_config patient = *config;
 	g_autofree struct fake_result *got = NULL;
 	g_autofree char *text = NULL;
 	g_autoptr(GError) error = NULL;
@@ -33,10 +32,7 @@ char *players_run(const struct fake_config *config, const char *who, const char 
 	GThread *thread;
 	char *out = NULL;
 
-	/* A player that starts slowly on a busy machine is not what is tested. */
-	if (!patient.age_limit_ms)
-		patient.age_limit_ms = 15000;
-	fake = fake_new(&patient);
+	fake = fake_new(config);
 	thread = g_thread_new("session", one_session, fake);
 	text = g_strdup_printf("URL=%s@127.0.0.1:%u/cam0; %s", who, fake_port(fake), line);
 	if (!g_spawn_sync(NULL, (char *[]){ (char *)"sh", (char *)"-c", text, NULL }, NULL,
