@@ -101,6 +101,7 @@ static void test_pause(void)
 			g_assert_cmpuint(g_array_index(s.client->frames, struct client_frame, i)
 					 .scan.captured_ns, >, asked);
 		g_assert_cmpint(client_request(s.client, "PAUSE", NULL, NULL, TIMEOUT_MS, NULL), ==, 200);
+		fake_await(&fake_so_far(s.session)->stops, round);
 		client_read_frames(s.client, G_MAXUINT, 400);
 		i = s.client->frames->len;
 		client_read_frames(s.client, G_MAXUINT, 300);
