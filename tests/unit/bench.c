@@ -125,6 +125,8 @@ void bench_ready(struct bench *bench, unsigned int camera)
 
 	g_snprintf(msg.ready.camera, sizeof(msg.ready.camera), "cam%u", camera);
 	bench_bus_say(bench, camera, &msg);
+	/* It says nothing by itself, which a camera mustn't for long. */
+	g_clear_handle_id(&((struct camera *)bench->daemon->cameras->pdata[camera])->timer, g_source_remove);
 }
 
 struct viewer bench_connect(struct bench *bench, const char *from)

@@ -273,9 +273,6 @@ static struct bench *new_bench(const char *path)
 		setsockopt(viewers[i].tcp, SOL_SOCKET, SO_RCVBUF, &(int){ 262144 }, sizeof(int));
 		drain(bench);
 	}
-	/* The bench's cameras say nothing by themselves. */
-	for (n = 0; n < bench->daemon->cameras->len; n++)
-		g_clear_handle_id(&((struct camera *)bench->daemon->cameras->pdata[n])->timer, g_source_remove);
 	return bench;
 }
 
