@@ -16,7 +16,7 @@
 #define HA1_BOB		"f1492724790ee7330369e132a80a6f21"
 
 const char bench_configuration[] =
-	"[volet]\nmax-sessions = 3\nage-limit-ms = 1000\nauthentication-timeout-s = 1\n"
+	"[volet]\nmax-sessions = 3\nage-limit-ms = 1000\nauthentication-timeout-s = 100\n"
 	"max-unauthenticated = 100\nmax-unauthenticated-per-source = 50\n"
 	"[camera cam0]\nmedia = m0\ncapture = c\nsize = 64x64\n"
 	"[profile cam0/large]\n[profile cam0/small]\nsize = 32x32\n"
@@ -62,6 +62,16 @@ void bench_settle(void)
 {
 	while (g_main_context_iteration(NULL, FALSE))
 		;
+}
+
+void bench_run(const struct bench *bench, unsigned int sessions)
+{
+	int64_t end = daemon_now_ns() + 20 * 1000000000LL;
+
+	while (g_hash_table_size(bench->daemon->sessions) > sessions && daemon_now_ns() < end) {
+		bench_settle();
+		g_usleep(20 * 1000);
+	}
 }
 
 struct volet_spawn bench_spawn(struct bench *bench, int fds[MSG_FDS_MAX])

@@ -42,6 +42,9 @@ void bench_free(struct bench *bench);
 /* Let voletd do all that there is to do. */
 void bench_settle(void);
 
+/* Let it go on until it has no more sessions than this; for 20 s at most. */
+void bench_run(const struct bench *bench, unsigned int sessions);
+
 /* The next message of voletd to volet-spawn; .type is 0 when there is none. */
 struct volet_spawn bench_spawn(struct bench *bench, int fds[MSG_FDS_MAX]);
 void bench_exited(struct bench *bench, uint32_t child, int status);
