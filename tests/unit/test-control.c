@@ -215,7 +215,8 @@ static void test_silent(void)
 	bench_settle();
 	began = g_get_monotonic_time();
 	viewer_nonce(&viewer);
-	g_assert_cmpint(g_get_monotonic_time() - began, <, G_USEC_PER_SEC);
+	/* Not only when they are thrown out, after 10 s. */
+	g_assert_cmpint(g_get_monotonic_time() - began, <, 5 * G_USEC_PER_SEC);
 	g_assert_cmpint(voletctl(&refused, "status", NULL), ==, 1);
 	while (g_get_monotonic_time() - began < 11 * G_USEC_PER_SEC) {
 		bench_settle();
