@@ -185,7 +185,7 @@ static void viewer_join(struct sessions *s, struct viewer *v, guint8 id)
 {
 	struct volet_bus_grant grant = {
 		.camera = "cam0", .profile = "video", .viewer = "alice",
-		.granted_ns = capture_now(), .age_limit_ms = 2000, .session.b = { id },
+		.granted_ns = capture_now(), .age_limit_ms = 60000, .session.b = { id },
 	};
 	int pair[2], fds[MSG_FDS_MAX];
 	struct volet_frame msg;
