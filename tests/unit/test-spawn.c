@@ -28,6 +28,7 @@
 #define SESSION_UID	61000
 #define DISPLAY_UID	60960
 #define DISPLAY_GID	60044
+#define TIMEOUT_MS	30000	/* for what comes at once, on a busy machine */
 
 static const char *spawn_path, *stub_path;
 static char *dir, *socket_path, *log_path;
@@ -99,7 +100,7 @@ static struct spawner spawner_new(void)
 
 	g_unlink(socket_path);
 	spawner.pid = run_spawner(NULL);
-	for (i = 0; i < 100 && spawner.peer < 0; i++) {
+	for (i = 0; i < TIMEOUT_MS / 50 && spawner.peer < 0; i++) {
 		g_usleep(50 * 1000);
 		spawner.peer = try_connect(DAEMON_UID);
 	}
@@ -123,7 +124,7 @@ static struct volet_spawn hear(struct spawner *spawner)
 	struct volet_spawn msg = { 0 };
 	int fds[MSG_FDS_MAX];
 	unsigned int n_fds;
-	int ret = msg_recv_wait(spawner->peer, &msg, sizeof(msg), fds, &n_fds, 5000);
+	int ret = msg_recv_wait(spawner->peer, &msg, sizeof(msg), fds, &n_fds, TIMEOUT_MS);
 
 	g_assert_cmpint(ret, ==, 0);
 	return msg;
@@ -134,7 +135,7 @@ static bool hung_up(int fd)
 	struct pollfd pfd = { .fd = fd, .events = POLLIN };
 	char bytes[256];
 
-	while (poll(&pfd, 1, 5000) == 1) {
+	while (poll(&pfd, 1, TIMEOUT_MS) == 1) {
 		if (recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) <= 0)
 			return true;
 	}
@@ -166,7 +167,7 @@ static struct program start(struct spawner *spawner, enum volet_program program,
 	p.started = hear(spawner);
 	g_assert_cmpuint(p.started.type, ==, VOLET_SPAWN_STARTED);
 	g_assert_cmpuint(p.started.id, ==, id);
-	g_assert_cmpint(msg_recv_wait(p.channel, &p.report, sizeof(p.report), fds, &n_fds, 5000), ==, 0);
+	g_assert_cmpint(msg_recv_wait(p.channel, &p.report, sizeof(p.report), fds, &n_fds, TIMEOUT_MS), ==, 0);
 	return p;
 }
 
@@ -174,9 +175,9 @@ static bool is_gone(pid_t pid)
 {
 	unsigned int i;
 
-	for (i = 0; i < 100 && kill(pid, 0) == 0; i++)
+	for (i = 0; i < TIMEOUT_MS / 20 && kill(pid, 0) == 0; i++)
 		g_usleep(20 * 1000);
-	return i < 100;
+	return i < TIMEOUT_MS / 20;
 }
 
 static void tell_kill(struct spawner *spawner, uint32_t id)
@@ -216,6 +217,7 @@ static void test_started(void)
 	struct program two = start(&spawner, VOLET_PROGRAM_RTSP, 3, 0);
 	g_autofree char *log = NULL;
 	struct rlimit here;
+	unsigned int i;
 
 	assert_report(&cam, CAM_UID + 1, CAM_GID);
 	assert_report(&one, SESSION_UID, SESSION_UID);
@@ -227,8 +229,11 @@ static void test_started(void)
 	g_assert_cmpuint(one.report.file_size, ==, 0);
 	spawner_end(&spawner, SIGTERM);
 	/* Their lines reach the log although they may write to no file. */
-	g_usleep(200 * 1000);
-	g_assert_true(g_file_get_contents(log_path, &log, NULL, NULL));
+	for (i = 0; i < TIMEOUT_MS / 20 && !(log && strstr(log, "stub: started")); i++) {
+		g_usleep(20 * 1000);
+		g_clear_pointer(&log, g_free);
+		g_assert_true(g_file_get_contents(log_path, &log, NULL, NULL));
+	}
 	g_assert_nonnull(strstr(log, "stub: started"));
 }
 
@@ -294,7 +299,7 @@ static void test_orphan(void)
 	pid_t orphan;
 
 	send(p.channel, "o", 1, 0);
-	g_assert_cmpint(msg_recv_wait(p.channel, &p.report, sizeof(p.report), fds, &n_fds, 5000), ==, 0);
+	g_assert_cmpint(msg_recv_wait(p.channel, &p.report, sizeof(p.report), fds, &n_fds, TIMEOUT_MS), ==, 0);
 	orphan = p.report.orphan;
 	/* While it lives, its uid is nobody else's. */
 	ask(&spawner, VOLET_PROGRAM_CAM, 2, 0, &fds[0]);
