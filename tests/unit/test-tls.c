@@ -423,7 +423,7 @@ static void test_unread(void)
 		g_assert_cmpint(n, >, 0);
 		got += (size_t)n;
 	}
-	for (i = 0; i < 100 && waiting(c.end.stream); i++)
+	for (i = 0; i < 1500 && waiting(c.end.stream); i++)
 		g_usleep(10000);
 	g_assert_cmpint(waiting(c.end.stream), ==, 0);
 	hang_up(&c);
