@@ -195,7 +195,7 @@ static char *taken(struct capture *c)
 	struct capture_frame frame;
 	guint i;
 
-	while (capture_take(c, 500 * MS, &frame, NULL) > 0) {
+	while (capture_take(c, 5000 * MS, &frame, NULL) > 0) {
 		g_assert_nonnull(frame.coded);
 		g_string_append_c(text, frame.key ? 'K' : 'd');
 		g_assert_true(capture_return(c, &frame, NULL));
@@ -233,7 +233,7 @@ static void test_turn(void)
 	assert_taken(&c, "K");			/* broken */
 	g_assert_cmpuint(c.errors, ==, 1);
 	give(key_frame, 0, 0);
-	give(difference, 0, 2000);
+	give(difference, 0, 10000);
 	give(difference, 0, 0);
 	assert_taken(&c, "K");			/* late */
 	g_assert_cmpuint(c.late, ==, 1);
