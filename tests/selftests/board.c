@@ -245,6 +245,15 @@ long board_errors(unsigned int camera, const char *name)
 	return sum;
 }
 
+unsigned long board_sensed(unsigned int camera)
+{
+	char *text = board_debugfs_read(camera, "sensed");
+	unsigned long n = text ? strtoul(text, NULL, 10) : 0;
+
+	free(text);
+	return n;
+}
+
 static void sensor_path(char *path, size_t size, unsigned int camera, const char *attribute)
 {
 	snprintf(path, size, "/sys/bus/i2c/devices/%u-%s/%s", camera,

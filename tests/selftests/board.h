@@ -36,6 +36,9 @@ int board_debugfs_write_number(unsigned int camera, const char *file, unsigned i
  */
 long board_errors(unsigned int camera, const char *name);
 
+/* Frames of the sensor since the board was made, with those that a slow machine left out */
+unsigned long board_sensed(unsigned int camera);
+
 /* The I2C device of a camera's sensor in sysfs: a GC2053, of the third camera an IMX219 */
 #define BOARD_IMX219		2
 char *board_sensor_read(unsigned int camera, const char *attribute);

@@ -109,15 +109,6 @@ TEST_F(frames, a_truncated_one_ends_in_a_line)
 	EXPECT_EQ(0, next_that_is(&self->stream, &self->buffer, false));
 }
 
-static unsigned long sensed(void)
-{
-	char *text = board_debugfs_read(CAMERA, "sensed");
-	unsigned long n = text ? strtoul(text, NULL, 10) : 0;
-
-	free(text);
-	return n;
-}
-
 /* Nothing comes while the sensor goes on, and the receiver counts none of what it doesn't see. */
 static void check_nothing_comes(struct __test_metadata *_metadata, struct stream *stream,
 				const char *fault)
@@ -128,9 +119,9 @@ static void check_nothing_comes(struct __test_metadata *_metadata, struct stream
 	ASSERT_EQ(0, board_debugfs_write(CAMERA, fault, "Y"));
 	/* Those that started before are through. */
 	do {
-		start = sensed();
+		start = board_sensed(CAMERA);
 	} while (!stream_next(stream, &buffer, 350) && !stream_return(stream, &buffer));
-	while (sensed() < start + 3)
+	while (board_sensed(CAMERA) < start + 3)
 		sleep_ms(20);
 	ASSERT_EQ(0, board_debugfs_write(CAMERA, fault, "N"));
 	ASSERT_EQ(0, stream_next(stream, &after, TIMEOUT));
@@ -140,7 +131,7 @@ static void check_nothing_comes(struct __test_metadata *_metadata, struct stream
 TEST_F(frames, without_their_start_are_passed_over)
 {
 	struct v4l2_buffer buffer;
-	unsigned long before = sensed();
+	unsigned long before = board_sensed(CAMERA);
 	uint32_t counted;
 
 	/* Before the ways to the two nodes part */
@@ -152,7 +143,7 @@ TEST_F(frames, without_their_start_are_passed_over)
 	EXPECT_LE(3, board_errors(CAMERA, "frame-start-lost"));
 	ASSERT_EQ(0, stream_next(&self->stream, &self->buffer, TIMEOUT));
 	counted = self->buffer.sequence - buffer.sequence;
-	EXPECT_GE(sensed() - before, counted + 3);
+	EXPECT_GE(board_sensed(CAMERA) - before, counted + 3);
 }
 
 TEST_F(frames, without_signal_do_not_come)
@@ -169,11 +160,11 @@ TEST_F(frames, without_signal_do_not_come)
 
 	/* Nor does the receiver see a frame start. */
 	ASSERT_EQ(0, board_debugfs_write(CAMERA, "fault_no_signal", "Y"));
-	start = sensed();
-	while (sensed() < start + 1)
+	start = board_sensed(CAMERA);
+	while (board_sensed(CAMERA) < start + 1)
 		sleep_ms(20);
 	ASSERT_EQ(0, ioctl(self->bench.csi, VIDIOC_SUBSCRIBE_EVENT, &sub));
-	while (sensed() < start + 4)
+	while (board_sensed(CAMERA) < start + 4)
 		sleep_ms(20);
 	EXPECT_EQ(0, poll(&poll_fd, 1, 0));
 	ASSERT_EQ(0, board_debugfs_write(CAMERA, "fault_no_signal", "N"));
@@ -345,8 +336,8 @@ TEST_F(controls, drop_a_percentage)
 	while (!stream_return(&self->stream, &self->buffer) &&
 	       !stream_next(&self->stream, &self->buffer, 350))
 		;
-	last = sensed();
-	while (sensed() < last + 3)
+	last = board_sensed(CAMERA);
+	while (board_sensed(CAMERA) < last + 3)
 		sleep_ms(20);
 	EXPECT_EQ(-ETIMEDOUT, stream_next(&self->stream, &self->buffer, 1));
 	ASSERT_EQ(0, set_fault(self->bench.csi, "Percentage of Dropped Buffers", 0));
