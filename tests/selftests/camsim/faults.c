@@ -109,23 +109,42 @@ TEST_F(frames, a_truncated_one_ends_in_a_line)
 	EXPECT_EQ(0, next_that_is(&self->stream, &self->buffer, false));
 }
 
-/* Nothing comes while the sensor goes on, and the receiver counts none of what it doesn't see. */
-static void check_nothing_comes(struct __test_metadata *_metadata, struct stream *stream,
-				const char *fault)
+/* Takes the frames that have started by now: they are through when the sensor counts another. */
+static int take_started(struct stream *stream)
 {
-	struct v4l2_buffer buffer, after;
+	unsigned long start = board_sensed(CAMERA);
+	struct v4l2_buffer buffer;
+	int ret;
+
+	while (board_sensed(CAMERA) == start)
+		sleep_ms(20);
+	do {
+		ret = stream_next(stream, &buffer, 0);
+		if (!ret)
+			ret = stream_return(stream, &buffer);
+	} while (!ret);
+	return ret == -ETIMEDOUT ? 0 : ret;
+}
+
+/*
+ * Nothing comes while the sensor goes on, and the receiver counts none of what it doesn't see. Those
+ * that a slow machine left out are not counted as the error either, which is NULL if there is none.
+ */
+static void check_nothing_comes(struct __test_metadata *_metadata, struct stream *stream,
+				const char *fault, const char *error)
+{
+	struct v4l2_buffer buffer;
 	unsigned long start;
 
 	ASSERT_EQ(0, board_debugfs_write(CAMERA, fault, "Y"));
-	/* Those that started before are through. */
-	do {
-		start = board_sensed(CAMERA);
-	} while (!stream_next(stream, &buffer, 350) && !stream_return(stream, &buffer));
-	while (board_sensed(CAMERA) < start + 3)
+	ASSERT_EQ(0, take_started(stream));
+	start = board_sensed(CAMERA);
+	while (board_sensed(CAMERA) < start + 3 || (error && board_errors(CAMERA, error) < 3))
 		sleep_ms(20);
+	EXPECT_EQ(-ETIMEDOUT, stream_next(stream, &buffer, 0));
 	ASSERT_EQ(0, board_debugfs_write(CAMERA, fault, "N"));
-	ASSERT_EQ(0, stream_next(stream, &after, TIMEOUT));
-	EXPECT_FALSE(after.flags & V4L2_BUF_FLAG_ERROR);
+	ASSERT_EQ(0, stream_next(stream, &buffer, TIMEOUT));
+	EXPECT_FALSE(buffer.flags & V4L2_BUF_FLAG_ERROR);
 }
 
 TEST_F(frames, without_their_start_are_passed_over)
@@ -139,8 +158,7 @@ TEST_F(frames, without_their_start_are_passed_over)
 		return;
 	ASSERT_EQ(0, stream_next(&self->stream, &buffer, TIMEOUT));
 	ASSERT_EQ(0, stream_return(&self->stream, &buffer));
-	check_nothing_comes(_metadata, &self->stream, "fault_lost_start");
-	EXPECT_LE(3, board_errors(CAMERA, "frame-start-lost"));
+	check_nothing_comes(_metadata, &self->stream, "fault_lost_start", "frame-start-lost");
 	ASSERT_EQ(0, stream_next(&self->stream, &self->buffer, TIMEOUT));
 	counted = self->buffer.sequence - buffer.sequence;
 	EXPECT_GE(board_sensed(CAMERA) - before, counted + 3);
@@ -155,7 +173,7 @@ TEST_F(frames, without_signal_do_not_come)
 
 	if (variant->nv12)
 		return;
-	check_nothing_comes(_metadata, &self->stream, "fault_no_signal");
+	check_nothing_comes(_metadata, &self->stream, "fault_no_signal", NULL);
 	EXPECT_EQ(0, board_errors(CAMERA, NULL));
 
 	/* Nor does the receiver see a frame start. */
@@ -321,6 +339,7 @@ TEST_F(controls, inject_a_bad_buffer)
 
 TEST_F(controls, drop_a_percentage)
 {
+	unsigned long start;
 	uint32_t last;
 
 	ASSERT_EQ(0, set_fault(self->bench.csi, "Percentage of Dropped Buffers", 67));
@@ -333,11 +352,10 @@ TEST_F(controls, drop_a_percentage)
 		EXPECT_LE(last + 3, self->buffer.sequence);
 	}
 	ASSERT_EQ(0, set_fault(self->bench.csi, "Percentage of Dropped Buffers", 100));
-	while (!stream_return(&self->stream, &self->buffer) &&
-	       !stream_next(&self->stream, &self->buffer, 350))
-		;
-	last = board_sensed(CAMERA);
-	while (board_sensed(CAMERA) < last + 3)
+	ASSERT_EQ(0, stream_return(&self->stream, &self->buffer));
+	ASSERT_EQ(0, take_started(&self->stream));
+	start = board_sensed(CAMERA);
+	while (board_sensed(CAMERA) < start + 3)
 		sleep_ms(20);
 	EXPECT_EQ(-ETIMEDOUT, stream_next(&self->stream, &self->buffer, 1));
 	ASSERT_EQ(0, set_fault(self->bench.csi, "Percentage of Dropped Buffers", 0));
