@@ -32,10 +32,7 @@ static int reload(const char *allocator)
 	snprintf(command, sizeof(command), "modprobe camsim allocator=%s", allocator);
 	if (system(command))
 		return -ENOENT;
-	for (int i = 0; i < 100 && !board_sensor_is_bound(CAMERA); i++)
-		sleep_ms(100);
-	sleep_ms(300);
-	return board_sensor_is_bound(CAMERA) ? 0 : -ETIMEDOUT;
+	return wait_bound();
 }
 
 FIXTURE(contig) {
@@ -117,9 +114,7 @@ TEST(unknown_allocator_is_refused)
 		SKIP(return, "camsim is not where modprobe finds it, so it can't be loaded anew");
 	EXPECT_EQ(-ENOENT, reload("somewhere"));
 	EXPECT_EQ(0, system("modprobe camsim"));
-	for (int i = 0; i < 100 && !board_sensor_is_bound(CAMERA); i++)
-		sleep_ms(100);
-	EXPECT_TRUE(board_sensor_is_bound(CAMERA));
+	EXPECT_EQ(0, wait_bound());
 }
 
 TEST_HARNESS_MAIN

@@ -135,6 +135,25 @@ static inline void bench_close(struct bench *b)
 }
 
 /*
+ * Deferred probing brings the sensor back by itself some time after the board. It counts as bound
+ * before its driver has probed it.
+ */
+static inline int wait_bound(void)
+{
+	for (int i = 0; i < 100; i++) {
+		int fd = board_sensor_is_bound(CAMERA) ? board_open_node(CAMERA, "camsim%u-nv12")
+						       : -1;
+
+		if (fd >= 0) {
+			close(fd);
+			return 0;
+		}
+		sleep_ms(100);
+	}
+	return -ETIMEDOUT;
+}
+
+/*
  * The frame that comes `skip` frames after the next one, copied: controls take two frames. NULL
  * if it doesn't come, is marked bad or is not whole.
  */

@@ -416,7 +416,6 @@ TEST_F(controls, disconnect_while_it_streams)
 	/* For no frame: one that came before would end the wait too early. */
 	struct pollfd poll_fd = { .fd = self->bench.nv12 };
 	struct v4l2_capability cap;
-	int fd;
 
 	ASSERT_EQ(0, stream_start(&self->stream));
 	ASSERT_EQ(0, stream_next(&self->stream, &self->buffer, TIMEOUT));
@@ -435,14 +434,7 @@ TEST_F(controls, disconnect_while_it_streams)
 	close(self->bench.scene);
 
 	ASSERT_EQ(0, board_write_file(BOARD_SYSFS "bind", BOARD_DEVICE));
-	for (int i = 0; i < 100; i++) {
-		fd = board_sensor_is_bound(CAMERA) ? board_open_node(CAMERA, "camsim%u-nv12") : -1;
-		if (fd >= 0)
-			break;
-		sleep_ms(100);
-	}
-	ASSERT_LE(0, fd);
-	close(fd);
+	ASSERT_EQ(0, wait_bound());
 	ASSERT_EQ(0, bench_open(&self->bench));
 	ASSERT_EQ(0, stream_open(&self->stream, self->bench.nv12));
 	ASSERT_EQ(0, stream_start(&self->stream));

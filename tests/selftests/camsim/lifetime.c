@@ -52,22 +52,6 @@ FIXTURE_TEARDOWN(lifetime)
 	close(self->log);
 }
 
-/* Deferred probing brings the sensor back by itself some time after the board. */
-static int wait_bound(void)
-{
-	for (int i = 0; i < 100; i++) {
-		int fd = board_sensor_is_bound(CAMERA) ? board_open_node(CAMERA, "camsim%u-nv12")
-						       : -1;
-
-		if (fd >= 0) {
-			close(fd);
-			return 0;
-		}
-		sleep_ms(100);
-	}
-	return -ETIMEDOUT;
-}
-
 struct reader {
 	int fd;
 	atomic_int error;
