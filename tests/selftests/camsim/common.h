@@ -34,6 +34,7 @@
 
 /* Blanking for 10 frames a second: an emulated board keeps up with that. */
 #define VBLANK_10FPS	2295
+#define FRAME_US	(2200LL * (1080 + VBLANK_10FPS) * 1000 / 74250)
 #define TIMEOUT		10000
 
 struct bench {

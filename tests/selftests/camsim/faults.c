@@ -13,7 +13,6 @@
 
 #define BOARD_SYSFS	"/sys/bus/platform/drivers/camsim/"
 #define BOARD_DEVICE	"camsim-0"
-#define FRAME_US	(2200LL * (1080 + VBLANK_10FPS) * 1000 / 74250)
 
 static const char * const frame_faults[] = {
 	"fault_truncate", "fault_lost_start", "fault_lost_end", "fault_no_signal",
