@@ -94,7 +94,7 @@ struct camsim_queue {
 	struct camsim_buffer *current_buffer;
 	bool streaming;			/* frames take buffers */
 	bool starting;			/* frames give them back to wait, not to userspace */
-	bool counting;			/* from the first frame that took one */
+	bool counting;			/* from the first frame that took one after the start */
 	u32 sequence_base;
 	u32 width, height, bytesperline, sizeimage;
 };

@@ -91,6 +91,9 @@ static bool camsim_keep_buffer_if(struct camsim *camsim, struct camsim_frame *fr
 		list_add(&frame->buffers[id]->list, &queue->buffers);
 		queue->current_buffer = NULL;
 		frame->buffers[id] = NULL;
+		/* The first that userspace gets is number 0. */
+		if (keep == &queue->starting)
+			queue->counting = false;
 	}
 	spin_unlock_irq(&camsim->queue_lock);
 	wake_up_all(&camsim->wait);
