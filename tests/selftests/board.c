@@ -307,6 +307,21 @@ int board_sensor_unbind(unsigned int camera)
 	return sensor_driver_write(camera, "unbind");
 }
 
+int board_sensor_wait_probed(unsigned int camera)
+{
+	for (int i = 0; i < 300; i++) {
+		int fd = board_sensor_is_bound(camera) ? board_open_node(camera, "camsim%u-nv12")
+						       : -1;
+
+		if (fd >= 0) {
+			close(fd);
+			return 0;
+		}
+		sleep_ms(100);
+	}
+	return -ETIMEDOUT;
+}
+
 int board_sensor_wait_suspended(unsigned int camera, unsigned int timeout_ms)
 {
 	for (unsigned int ms = 0; ms <= timeout_ms; ms += 20) {

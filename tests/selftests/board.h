@@ -10,8 +10,18 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <time.h>
 
 #define BOARD_DEBUGFS	"/sys/kernel/debug/camsim"
+
+static inline int64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
+}
 
 /* The media device of a camera, opened */
 int board_open_media(unsigned int camera);
@@ -46,6 +56,12 @@ int board_sensor_write(unsigned int camera, const char *attribute, const char *t
 bool board_sensor_is_bound(unsigned int camera);
 int board_sensor_bind(unsigned int camera);
 int board_sensor_unbind(unsigned int camera);
+
+/*
+ * Wait up to 30 seconds until the driver has probed and the nodes are there, as deferred probing brings
+ * them back some time after the board. It counts as bound before.
+ */
+int board_sensor_wait_probed(unsigned int camera);
 
 /* Wait until runtime PM has the sensor suspended: -ETIMEDOUT when it doesn't */
 int board_sensor_wait_suspended(unsigned int camera, unsigned int timeout_ms);

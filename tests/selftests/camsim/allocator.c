@@ -32,7 +32,7 @@ static int reload(const char *allocator)
 	snprintf(command, sizeof(command), "modprobe camsim allocator=%s", allocator);
 	if (system(command))
 		return -ENOENT;
-	return wait_bound();
+	return board_sensor_wait_probed(CAMERA);
 }
 
 FIXTURE(contig) {
@@ -114,7 +114,7 @@ TEST(unknown_allocator_is_refused)
 		SKIP(return, "camsim is not where modprobe finds it, so it can't be loaded anew");
 	EXPECT_EQ(-ENOENT, reload("somewhere"));
 	EXPECT_EQ(0, system("modprobe camsim"));
-	EXPECT_EQ(0, wait_bound());
+	EXPECT_EQ(0, board_sensor_wait_probed(CAMERA));
 }
 
 TEST_HARNESS_MAIN

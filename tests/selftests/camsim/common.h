@@ -41,14 +41,6 @@ struct bench {
 	int raw, nv12, csi, sensor, scene;
 };
 
-static inline int64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
-}
-
 static inline int64_t buffer_us(const struct v4l2_buffer *buffer)
 {
 	return buffer->timestamp.tv_sec * 1000000LL + buffer->timestamp.tv_usec;
@@ -133,25 +125,6 @@ static inline void bench_close(struct bench *b)
 	close(b->csi);
 	close(b->sensor);
 	close(b->scene);
-}
-
-/*
- * Deferred probing brings the sensor back by itself some time after the board. It counts as bound
- * before its driver has probed it.
- */
-static inline int wait_bound(void)
-{
-	for (int i = 0; i < 100; i++) {
-		int fd = board_sensor_is_bound(CAMERA) ? board_open_node(CAMERA, "camsim%u-nv12")
-						       : -1;
-
-		if (fd >= 0) {
-			close(fd);
-			return 0;
-		}
-		sleep_ms(100);
-	}
-	return -ETIMEDOUT;
 }
 
 /*

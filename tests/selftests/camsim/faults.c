@@ -433,7 +433,7 @@ TEST_F(controls, disconnect_while_it_streams)
 	close(self->bench.scene);
 
 	ASSERT_EQ(0, board_write_file(BOARD_SYSFS "bind", BOARD_DEVICE));
-	ASSERT_EQ(0, wait_bound());
+	ASSERT_EQ(0, board_sensor_wait_probed(CAMERA));
 	ASSERT_EQ(0, bench_open(&self->bench));
 	ASSERT_EQ(0, stream_open(&self->stream, self->bench.nv12));
 	ASSERT_EQ(0, stream_start(&self->stream));

@@ -84,7 +84,7 @@ TEST_F(lifetime, sensor_goes_while_it_streams)
 	/* Its capture nodes are gone with it, the scene is not. */
 	EXPECT_GT(0, board_open_node(CAMERA, "camsim%u-nv12"));
 	ASSERT_EQ(0, board_sensor_bind(CAMERA));
-	EXPECT_EQ(0, wait_bound());
+	EXPECT_EQ(0, board_sensor_wait_probed(CAMERA));
 }
 
 /* A kernel with slub_debug=FP says now if freed memory was written to; any other has no such file. */
@@ -111,7 +111,7 @@ TEST_F(lifetime, sensor_goes_while_one_node_is_open)
 	ASSERT_EQ(0, board_sensor_unbind(CAMERA));
 	look_at_freed_memory();
 	ASSERT_EQ(0, board_sensor_bind(CAMERA));
-	EXPECT_EQ(0, wait_bound());
+	EXPECT_EQ(0, board_sensor_wait_probed(CAMERA));
 }
 
 TEST_F(lifetime, sensor_goes_while_a_reader_waits)
@@ -129,7 +129,7 @@ TEST_F(lifetime, sensor_goes_while_a_reader_waits)
 	ASSERT_EQ(0, pthread_join(thread, NULL));
 	EXPECT_NE(0, reader.error);
 	ASSERT_EQ(0, board_sensor_bind(CAMERA));
-	EXPECT_EQ(0, wait_bound());
+	EXPECT_EQ(0, board_sensor_wait_probed(CAMERA));
 }
 
 TEST_F(lifetime, board_goes_while_it_streams)
@@ -143,7 +143,7 @@ TEST_F(lifetime, board_goes_while_it_streams)
 	EXPECT_EQ(-1, ioctl(self->bench.csi, VIDIOC_QUERYCTRL, &buffer));
 	EXPECT_EQ(-1, write(self->bench.scene, &buffer, sizeof(buffer)));
 	ASSERT_EQ(0, board_write_file(BOARD_SYSFS "bind", BOARD_DEVICE));
-	EXPECT_EQ(0, wait_bound());
+	EXPECT_EQ(0, board_sensor_wait_probed(CAMERA));
 }
 
 TEST_F(lifetime, comes_and_goes_often)
@@ -151,10 +151,10 @@ TEST_F(lifetime, comes_and_goes_often)
 	for (int i = 0; i < 5; i++) {
 		ASSERT_EQ(0, board_sensor_unbind(CAMERA));
 		ASSERT_EQ(0, board_sensor_bind(CAMERA));
-		ASSERT_EQ(0, wait_bound());
+		ASSERT_EQ(0, board_sensor_wait_probed(CAMERA));
 		ASSERT_EQ(0, board_write_file(BOARD_SYSFS "unbind", BOARD_DEVICE));
 		ASSERT_EQ(0, board_write_file(BOARD_SYSFS "bind", BOARD_DEVICE));
-		ASSERT_EQ(0, wait_bound());
+		ASSERT_EQ(0, board_sensor_wait_probed(CAMERA));
 	}
 }
 

@@ -18,16 +18,6 @@ static unsigned int cycles(void)
 	return text ? (unsigned int)atoi(text) : 100;
 }
 
-static int wait_bound(void)
-{
-	for (int i = 0; i < 300; i++) {
-		if (board_sensor_is_bound(CAMERA))
-			return 0;
-		usleep(100000);
-	}
-	return -ETIMEDOUT;
-}
-
 /* For its time alone */
 FIXTURE(cycles) {
 };
@@ -57,7 +47,7 @@ TEST_F_TIMEOUT(cycles, comes_and_goes, 1800)
 			ASSERT_EQ(0, board_write_file(BOARD "bind", "camsim-0"));
 			if (!board_sensor_is_bound(CAMERA))
 				board_sensor_bind(CAMERA);
-			ASSERT_EQ(0, wait_bound()) TH_LOG("cycle %u", i);
+			ASSERT_EQ(0, board_sensor_wait_probed(CAMERA)) TH_LOG("cycle %u", i);
 			continue;
 		}
 		ASSERT_EQ(0, board_sensor_bind(CAMERA)) TH_LOG("cycle %u", i);

@@ -210,8 +210,7 @@ TEST_F_TIMEOUT(fail, board_probe, 3000)
 	EXPECT_LT(50, c.failed);
 	ASSERT_EQ(0, board_write_file(BOARD "bind", "camsim-0"));
 	ASSERT_EQ(0, system("modprobe gc2053"));
-	for (int i = 0; i < 100 && !board_sensor_is_bound(CAMERA); i++)
-		usleep(100000);
+	EXPECT_EQ(0, board_sensor_wait_probed(CAMERA));
 	EXPECT_EQ(0, board_sensor_wait_suspended(CAMERA, SUSPEND_TIMEOUT));
 	EXPECT_EQ(0, stream_a_frame());
 	close(bind.fd);

@@ -125,12 +125,16 @@ TEST_F(sensor, probe_identifies_in_order)
 TEST_F(sensor, unbind_while_powered_powers_off)
 {
 	struct trace trace;
+	int64_t bound;
 
 	ASSERT_EQ(0, board_sensor_unbind(CAMERA));
-	ASSERT_EQ(0, trace_clear(CAMERA));
-	ASSERT_EQ(0, board_sensor_bind(CAMERA));
-	/* Before the autosuspend delay is over */
-	ASSERT_EQ(0, board_sensor_unbind(CAMERA));
+	/* Before the autosuspend delay of a second is over; once more where this machine was slower */
+	do {
+		ASSERT_EQ(0, trace_clear(CAMERA));
+		bound = now_ns();
+		ASSERT_EQ(0, board_sensor_bind(CAMERA));
+		ASSERT_EQ(0, board_sensor_unbind(CAMERA));
+	} while (now_ns() - bound >= 1000000000LL);
 
 	ASSERT_EQ(0, trace_get(CAMERA, &trace));
 	EXPECT_EQ(trace.num, check_power_cycle(_metadata, &trace, 0));
