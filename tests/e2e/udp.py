@@ -5,7 +5,6 @@ RTP over UDP, the weaker class, on this machine: who may have it, where its data
 come from, what stops it; and the request sequences of well-known programs, over TCP and UDP.
 Run as root inside `tests/vm/enter`, with build/native made (see native.py).
 """
-import contextlib
 import os
 import pathlib
 import re
@@ -19,7 +18,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import native                                                                   # noqa: E402
 import tap                                                                      # noqa: E402
-from udp_viewer import (RECEIVER_REPORT, Client, KeepAlive, datagrams, end, first, gone, gstreamer,  # noqa: E402
+from udp_viewer import (Client, KeepAlive, datagrams, drain, end, first, gone, gstreamer, is_refused,  # noqa: E402
                         player, processes, sockets_of, status)
 
 PORTS = (50000, 50199)          # each pair rests for 30 s after its use
@@ -65,6 +64,7 @@ def test_rtsps():
         plain = Client(streamer)
         assert plain.setup()[0] == 200, 'without TLS it is not to be had either: this shows nothing'
         plain.close()
+        streamer.until(lambda: not status(streamer)['sessions'], 'that session is over')
         streamer.port = RTSPS_PORT
         client = Client(streamer)
         client.socket = tls_context().wrap_socket(client.socket)
@@ -107,6 +107,14 @@ class Shared:
             cls.streamer.__exit__()
 
 
+def until_gone(streamer):
+    """Until the programs are those of the sessions: one that is ending has no sockets, or is gone at the next look."""
+    def is_so():
+        classes = [s['transport-class'] for s in status(streamer)['sessions']]
+        return len(processes('volet-rtsp')) == len(classes) and len(processes('volet-udp')) == classes.count('udp')
+    streamer.until(is_so, 'the programs of earlier sessions are gone')
+
+
 def test_plays():
     """ffmpeg and GStreamer over UDP, JPEG and H.264, ffmpeg over TCP beside: each displays its own camera alone"""
     streamer = Shared.get()
@@ -129,6 +137,7 @@ def test_status():
     client, other = Client(streamer), Client(streamer, 'cam1', 'bob')
     client.play()
     other.play()
+    until_gone(streamer)
     mine = [s for s in status(streamer)['sessions'] if s['source'].endswith(f':{client.socket.getsockname()[1]}')]
     assert [s['transport-class'] for s in mine] == ['udp'] and 'WEAKER' in mine[0]['transport'], mine
     classes = {s['transport-class'] for s in status(streamer)['sessions']}
@@ -174,6 +183,7 @@ def test_offers():
                 f'RTP/AVP;unicast;client_port={port}-{port + 1};mode=record'):
         answer = client.setup(bad)
         assert answer[0] == 461, (bad, answer)
+    until_gone(streamer)
     assert not [c for c in processes('volet-udp') if sockets_of(c, ['udp']) != 2]
     answer = client.setup()
     assert answer[0] == 200, answer
@@ -206,10 +216,7 @@ def test_end():
         (mine,) = [s for s in status(streamer)['sessions']
                    if s['source'].endswith(f':{client.socket.getsockname()[1]}')]
         end(streamer, f'session:{mine["id"]}')
-        client.rtp.setblocking(False)
-        with contextlib.suppress(BlockingIOError):
-            while client.rtp.recv(65536):
-                pass
+        drain(client.rtp)
         after.append(sum(len(d) for d in datagrams(client.rtp, 0.5)))
         assert gone(client)
         client.close()
@@ -220,23 +227,17 @@ def test_end():
 def test_hang_up():
     """The connection is the session: when it closes, datagrams stop and the ports are nobody's"""
     streamer = Shared.get()
+    known = set(processes('volet-udp'))
     client = Client(streamer)
     client.play()
     first(client)
-    before = len(processes('volet-udp'))
+    (relay,) = set(processes('volet-udp')) - known
     client.socket.close()
-    streamer.until(lambda: len(processes('volet-udp')) < before, 'its relay ends')
-    datagrams(client.rtp, 0.2)
+    streamer.until(lambda: relay not in processes('volet-udp'), 'its relay ends')
+    drain(client.rtp)
     assert not datagrams(client.rtp, 0.7)
     client.rtcp.connect(('127.0.0.1', client.server[1]))
-    client.rtcp.send(RECEIVER_REPORT)
-    time.sleep(0.1)
-    try:
-        client.rtcp.send(RECEIVER_REPORT)
-    except ConnectionRefusedError:
-        pass
-    else:
-        raise AssertionError('somebody has the port')
+    assert is_refused(client.rtcp), 'somebody has the port'
     client.close()
 
 
@@ -292,17 +293,18 @@ def test_killed():
     stays = Client(streamer, 'cam1', 'bob')
     stays.play()
     for name in 'volet-udp', 'volet-rtsp':
-        known = set(processes(name))
+        known = set(processes('volet-udp') + processes('volet-rtsp'))
         client = Client(streamer)
         client.play()
         first(client)
-        (pid,) = set(processes(name)) - known
+        (pid,), (relay,) = (set(processes(n)) - known for n in (name, 'volet-udp'))
         os.kill(pid, signal.SIGKILL)
         assert gone(client)
-        datagrams(client.rtp, 0.2)
+        streamer.until(lambda: relay not in processes('volet-udp'), 'its relay ends')   # pylint: disable=W0640
+        drain(client.rtp)
         assert not datagrams(client.rtp, 0.5)
         client.close()
-    datagrams(stays.rtp, 0)
+    drain(stays.rtp)
     first(stays, 10)
     stays.close()
 
@@ -317,7 +319,7 @@ def test_stuck_relay():
     (pid,) = set(processes('volet-udp')) - known
     os.kill(pid, signal.SIGSTOP)
     time.sleep(4)                       # twice the age limit
-    datagrams(client.rtp, 0.2)
+    drain(client.rtp)
     os.kill(pid, signal.SIGCONT)
     later = [first(client) for _ in range(60)]
     # RTP times are capture times, at 90 kHz: of packets of before the stop none is left.

@@ -11,7 +11,6 @@ import socket
 import statistics
 import struct
 import sys
-import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import loss                                                                     # noqa: E402
@@ -19,7 +18,7 @@ import native                                                                   
 import netns                                                                    # noqa: E402
 import rtpjpeg                                                                  # noqa: E402
 import tap                                                                      # noqa: E402
-from udp_viewer import RECEIVER_REPORT, Client, datagrams, first, player        # noqa: E402
+from udp_viewer import RECEIVER_REPORT, Client, datagrams, first, is_refused, player  # noqa: E402
 
 SERVER, SERVER6 = '10.9.1.1', 'fd00:9::1'
 HOSTS, HOSTS6 = ['10.9.1.11', '10.9.1.12'], ['fd00:9::11', 'fd00:9::12']
@@ -84,16 +83,6 @@ def test_plays():
     return [*notes, 'IPv4 and IPv6' if Net.ipv6 else 'this machine has no IPv6']
 
 
-def is_refused(sock):
-    """Was what this connected socket sent before answered with `port unreachable`?"""
-    time.sleep(0.2)
-    try:
-        sock.send(RECEIVER_REPORT)
-    except ConnectionRefusedError:
-        return True
-    return False
-
-
 def test_reports():
     """Reports go to the viewer's host and come from there; another host is nobody, and gets nothing"""
     _, hosts = Net.get()
@@ -111,7 +100,7 @@ def test_reports():
         sock.connect((SERVER, client.server[1]))
         sock.send(RECEIVER_REPORT)
     assert is_refused(stranger), 'another host\'s report was taken'
-    assert not is_refused(client.rtcp), 'the viewer\'s own report was not taken'
+    assert not is_refused(client.rtcp, 0.5), 'the viewer\'s own report was not taken'
     assert not datagrams(same, 0.5)
     first(client, 20)
     for sock in stranger, same:
@@ -161,10 +150,11 @@ def test_loss():
     rate = lossy.missing / (lossy.packets + lossy.missing)
     note = (f'{lossy.missing} of {lossy.packets + lossy.missing} datagrams lost ({100 * rate:.1f} %): {len(lossy.torn)} frames '
             f'with holes, {len(whole)} whole ones, {statistics.median(ages):.0f} ms old')
-    assert 0.01 < rate < 0.25 and lossy.torn, f'the network lost too little or too much: {note}'
+    assert rate > 0.01 and lossy.torn, f'the network lost too little: {note}'
     assert len(whole) > 3 and all(f.tag and f.tag['camera'] == 0 for f in whole), note
     numbers = [f.tag['seq'] for f in whole]
     assert numbers == sorted(set(numbers)), numbers
+    tap.in_time(rate < 0.25, f'more than the network is lost by who reads too late: {note}')
     shown = native.tags(player(streamer, 'alice', 'cam0', 8, '640x480', 'udp', SERVER, hosts[0].enter()))
     native.only_own(shown, 0, 8)
     return [note, f'before: {clean.missing} of {clean.packets + clean.missing}, {len(clean.torn)} frames with holes',

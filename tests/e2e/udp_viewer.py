@@ -119,6 +119,26 @@ def datagrams(sock, seconds):
     return got
 
 
+def drain(sock):
+    """All that is there already: what comes from now on is new."""
+    sock.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while sock.recv(65536):
+            pass
+
+
+def is_refused(sock, seconds=5):
+    """Is what this connected socket sends answered with `port unreachable`, within these seconds?"""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        try:
+            sock.send(RECEIVER_REPORT)
+        except ConnectionRefusedError:
+            return True
+        time.sleep(0.1)
+    return False
+
+
 def first(client, count=1):
     """The next RTP packets, however long the machine takes; the last one."""
     client.rtp.settimeout(20)
@@ -167,10 +187,7 @@ class KeepAlive:
         self.clients['silent'].rtp.sendto(b'hole', ('127.0.0.1', self.clients['silent'].server[0]))
         self.clients['reports'].rtcp.sendto(RECEIVER_REPORT, ('127.0.0.1', self.clients['reports'].server[1]))
         for name, client in self.clients.items():
-            client.rtp.setblocking(False)
-            with contextlib.suppress(BlockingIOError):
-                while client.rtp.recv(65536):
-                    pass
+            drain(client.rtp)
             if name in self.ended:
                 continue
             try:
