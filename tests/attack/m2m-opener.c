@@ -26,6 +26,7 @@
 
 #define BUFFERS_MAX	16
 #define SECONDS		3
+#define LOOKS		50	/* at least, however late the first is */
 
 struct view {
 	const unsigned char *map;
@@ -93,11 +94,11 @@ static void watch(struct view *views, unsigned int n, struct result *result)
 {
 	struct timespec tick = { .tv_nsec = 20000000 };
 	time_t end = time(NULL) + SECONDS;
-	unsigned int i;
+	unsigned int looks, i;
 
 	for (i = 0; i < n; i++)
 		views[i].sum = views[i].map ? checksum(&views[i]) : 0;
-	while (time(NULL) < end) {
+	for (looks = 0; looks < LOOKS || time(NULL) < end; looks++) {
 		nanosleep(&tick, NULL);
 		for (i = 0; i < n; i++) {
 			unsigned long sum = views[i].map ? checksum(&views[i]) : 0;

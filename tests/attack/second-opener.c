@@ -23,6 +23,7 @@
 
 #define BUFFERS_MAX	32
 #define SAMPLES		16384
+#define LOOKS		50	/* at least, however late the first is */
 
 struct view {
 	const volatile guint8 *map;
@@ -78,12 +79,12 @@ static guint watch(struct view *views, guint n, guint seconds)
 {
 	struct timespec tick = { .tv_nsec = 20000000 };
 	time_t end = time(NULL) + seconds;
-	guint live = 0, i;
+	guint live = 0, looks, i;
 
 	for (i = 0; i < n; i++)
 		if (views[i].map)
 			views[i].sum = checksum(&views[i]);
-	while (time(NULL) < end) {
+	for (looks = 0; looks < LOOKS || time(NULL) < end; looks++) {
 		nanosleep(&tick, NULL);
 		for (i = 0; i < n; i++) {
 			guint64 sum = views[i].map ? checksum(&views[i]) : 0;
