@@ -62,7 +62,7 @@ class UidWatch:
                 continue
             if self.owner.get(uid, pid) != pid:
                 self.again += 1
-                gap = now - self.seen[uid]
+                gap = time.monotonic() - self.seen[uid]     # the look itself may have taken long
                 self.shortest = min(gap, self.shortest or gap)
             self.owner[uid], self.seen[uid] = pid, now
 
