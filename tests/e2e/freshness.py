@@ -13,6 +13,7 @@ import functools
 import os
 import pathlib
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -59,7 +60,12 @@ def playing(it, camera, receive_buffer=None, **kwargs):
 
 def wait_frames(it, reader, count):
     it.until(lambda: len(reader.frames.whole) >= count or reader.ended, f'{count} frames')
-    assert not reader.ended, f'the connection ended; log:\n{it.text()[-2000:]}'
+    if reader.ended and not reader.error:
+        # Who can't read for a second, on a busy machine, is cut as well as who doesn't.
+        end = rf':{reader.client.socket.getsockname()[1]}: session .* ended: '
+        it.until(lambda: re.search(end, it.text()), 'why the connection ended')
+        tap.in_time(not re.search(f'{end}unsent bytes too old', it.text()), f'{count} frames: the reader was cut')
+    assert not reader.ended, f'the connection ended: {reader.error}; log:\n{it.text()[-2000:]}'
 
 
 def tagged(frames, camera):
@@ -207,7 +213,7 @@ def play_later(client, camera):
     while len(reader.frames.whole) < 3 and time.monotonic() < end:
         time.sleep(0.05)
     frames = tagged(reader.stop(), camera)
-    assert len(frames) >= 3, f'{len(frames)} frames after PLAY'
+    tap.in_time(len(frames) >= 3, f'{len(frames)} frames after PLAY')
     return {'late': [f for f in frames if f.tag['time_ns'] < played], 'worst': max(map(age, frames)),
             'first': (frames[0].tag['time_ns'] - played) / NS}
 
@@ -237,6 +243,8 @@ def results(limit):
 
 def result(limit, name):
     found = results(limit)[name]
+    if isinstance(found, tap.TooSlow):
+        results.cache_clear()           # for the second try
     if isinstance(found, Exception):
         raise found
     return found

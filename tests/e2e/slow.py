@@ -118,7 +118,7 @@ class Watch:
         ended = time.monotonic_ns()
         time.sleep(0.3)
         times, ages = zip(*[f for f in self.frames if began < f[0] < ended] or [(0, 0)])
-        assert len(times) > 2, f'{len(times)} frames in {WINDOW} s'
+        tap.in_time(len(times) > 2, f'{len(times)} frames in {WINDOW} s')
         return (len(times) - 1) / ((times[-1] - times[0]) / NS), statistics.median(ages)
 
     def stop(self):
@@ -154,10 +154,12 @@ def queued(port):
 def beside(it, watch, paces):
     """One window with these viewers there; what they got, and how often they were cut."""
     others = [Slow(it, pace) for pace in paces]
-    for viewer in others:
-        assert viewer.plays.wait(20), f'the viewer who reads {viewer.pace or "all"} did not play'
-    measured = watch.window()
-    whole = [f for viewer in others for f in viewer.stop()]
+    try:
+        for viewer in others:
+            tap.in_time(viewer.plays.wait(20), f'the viewer who reads {viewer.pace or "all"} did not play')
+        measured = watch.window()
+    finally:
+        whole = [f for viewer in others for f in viewer.stop()]
     it.until(lambda: len(of_programs('volet-rtsp')) == 1, 'the other viewers are gone')
     return measured, whole, sum(viewer.cuts for viewer in others)
 
@@ -245,8 +247,8 @@ def test_others_held():
             watch.stop()
         rtpjpeg.read_tags(whole, native.TAGREAD, SIZE)
     notes.append(f'the slow ones were cut {alone.cuts} times and got {len(whole)} whole frames')
-    assert ok, notes
     assert all(f.tag and f.tag['camera'] == 0 for f in whole)
+    tap.in_time(ok, f'{notes}')
     return notes
 
 
