@@ -26,6 +26,7 @@ import crowd                                                                    
 import native                                                                   # noqa: E402
 import rtsp                                                                     # noqa: E402
 import tap                                                                      # noqa: E402
+import udp_viewer                                                               # noqa: E402
 from audit import Audit, PROGRAMS as AUDITED, processes                         # noqa: E402
 
 ROUNDS = 200 if 'SOAK' in os.environ else 16
@@ -44,7 +45,7 @@ class Supervised(native.Streamer):
     """The streamer as a service: what ends is started again."""
 
     def __init__(self, *args, **kwargs):
-        self.over, self.names = threading.Event(), ()
+        self.over, self.names, self.threads = threading.Event(), (), []
         super().__init__(*args, **kwargs)
         self.threads = [threading.Thread(target=self.keep, args=which) for which in
                         (('spawn', self.start_spawn, 0.2), ('voletd', self.start_voletd, 0.25))]
@@ -143,9 +144,10 @@ class Local:
 
     def stop(self):
         self.over.set()
-        if self.run:
-            self.run.kill()
-        self.thread.join()
+        while self.thread.is_alive():       # it may be about to start another one
+            if self.run:
+                self.run.kill()
+            self.thread.join(0.2)
 
 
 # ---- the service ----------------------------------------------------------------------------------
@@ -216,19 +218,18 @@ def others_ended(name, camera, new):
     return wrong + (['more than one session program'] if killed > 1 and name not in DAEMONS else [])
 
 
-def wait_told(it, mark):
+def wait_told(it, victim):
     """
     voletd hears a little later that a session program is gone, and the next victim doesn't explain that.
-    It says nothing of one whose viewer left at the same moment.
+    Its channel is closed once it is reaped, and what voletd is asked after that it answers after it has seen so.
     """
-    deadline = time.monotonic() + 1
-    while 'ended: session program exited' not in it.text()[mark:] and time.monotonic() < deadline:
-        time.sleep(0.02)
+    it.until(lambda: not pathlib.Path(f'/proc/{victim.pid}').exists(), f'{victim} is reaped', SERVICE_MOST)
+    udp_viewer.status(it)
 
 
 def holder(it):
     """A TLS viewer that stays, so that there is a volet-tls."""
-    client = TlsClient('cam0', 'probe', 'a-word', ('127.0.0.1', it.tls_port), timeout=4)
+    client = TlsClient('cam0', 'probe', 'a-word', ('127.0.0.1', it.tls_port), timeout=30)
     client.play()
     return client
 
@@ -282,7 +283,7 @@ class Rounds:
             wait_for_all(it)
         it.until(lambda: not ends & processes(), f'what went with {victim} is gone', SERVICE_MOST)
         if victim.name in SESSION_PROGRAMS:
-            wait_told(it, mark)
+            wait_told(it, victim)
         said = it.text()[mark:]
         wrong = others_ended(victim.name, camera, said)
         assert not wrong, f'{victim} of {camera} was killed, and ended: {wrong}; log:\n{said[-4000:]}'
