@@ -73,10 +73,14 @@ class Streamer:
         self.log, self.figures = HOME / 'log', HOME / 'figures'
         self.log.unlink(missing_ok=True)
         self.figures.unlink(missing_ok=True)
-        self.spawn = self.start_spawn()
-        self.until(lambda: (run / 'spawn.sock').exists(), 'volet-spawn is up')
-        self.voletd = self.start_voletd()
-        self.wait_ready(names if ready is None else [])
+        self.spawn, self.voletd = self.start_spawn(), None
+        try:
+            self.until(lambda: (run / 'spawn.sock').exists(), 'volet-spawn is up')
+            self.voletd = self.start_voletd()
+            self.wait_ready(names if ready is None else [])
+        except tap.TooSlow:         # no `with` ends it, and the second try is of the same users and places
+            self.__exit__()
+            raise
 
     def wait_ready(self, names):
         self.until(lambda: self.text().count(': ready, ') == len(names), 'every camera is ready')
@@ -129,10 +133,10 @@ class Streamer:
         return self
 
     def __exit__(self, *_):
-        for process in self.voletd, self.spawn:
+        for process in filter(None, (self.voletd, self.spawn)):
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(signal.SIGTERM)
-            process.wait(10)
+            process.wait(30)
         with contextlib.suppress(FileNotFoundError):
             os.unlink('/run/volet/spawn.sock')
 
