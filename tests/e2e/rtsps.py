@@ -77,7 +77,7 @@ def player(viewer, camera, frames, limit=60):
 
 def test_two_viewers():
     """Two viewers of two cameras through TLS: each displays only their own"""
-    start()
+    start(extra=PATIENT)
     pipes = [player('alice', 'cam0', 10), player('bob', 'cam1', 10)]
     for camera, pipe in enumerate(pipes):
         streamer.only_own(streamer.tags(pipe), camera, 10)
@@ -276,7 +276,7 @@ def test_rotate():
 
 def test_stalled():
     """Through TLS too a viewer that stops reading is cut at the age limit, and others go on"""
-    start()
+    start(extra='age-limit-ms = 6000\n')        # the others' board may be slow
     client = Client('cam0', 'bob', streamer.PASSWORDS['bob'], receive_buffer=4096)
     client.play()
     pipe = player('alice', 'cam0', 15)
