@@ -25,6 +25,7 @@ import tap                                                                      
 BUILD = pathlib.Path(os.environ.get('VOLET_BUILD', '/src/build/native'))
 TAGREAD = BUILD / 'tests/tools/tagread'
 HOME = pathlib.Path('/tmp/native')
+tap.LOGS.append(HOME / 'log')
 PROGRAMS = HOME / 'programs'
 # Test builds (meson.options): grants to the wrong camera, with sessions that don't look or do;
 # a session's memory lent to the next.

@@ -17,6 +17,7 @@ import tap
 
 PASSWORDS = {'alice': 'a-word-of-alice', 'bob': 'a-word-of-bob'}
 LOG = pathlib.Path('/run/volet/log')
+tap.LOGS.append(LOG)
 NORMAL, CROSS, UNCHECKED, LOOSE = ('/usr/libexec/volet' + end
                                    for end in ('', '-cross', '-unchecked', '-loose'))
 

@@ -9,6 +9,10 @@ import time
 import traceback
 
 
+# Files whose last lines are shown with a failure; who writes one adds it.
+LOGS = []
+
+
 class Skip(Exception):
     """The test can't run here; the text says why."""
 
@@ -32,6 +36,12 @@ def tried(test):
         return [*(test() or []), f'second try; the first was too slow: {first}']
 
 
+def ends_of_logs():
+    """The last lines of each, to say what the streamer thought."""
+    return [line for log in LOGS if log.exists()
+            for line in [f'{log}:', *log.read_text(errors='replace').splitlines()[-25:]]]
+
+
 def run(tests):
     """Run the functions in order. Returns the number of failures."""
     failures = 0
@@ -47,7 +57,7 @@ def run(tests):
             print(f'ok {number} - {name} # SKIP {skip}')
         except Exception:                               # a failing test must not stop the others
             failures += 1
-            notes = traceback.format_exc().splitlines()
+            notes = traceback.format_exc().splitlines() + ends_of_logs()
             print(f'not ok {number} - {name}')
         for note in [*notes, f'{time.monotonic() - started:.1f} s']:
             print(f'# {note}')
