@@ -77,12 +77,14 @@ def start(programs=NORMAL, sessions=NORMAL, extra='', groups='', within=()):
     with open('/run/volet-figures', 'w') as out:
         subprocess.run([*within, '/volet/start-streamer', '/run/e2e.conf', programs, sessions],
                        check=True, stdout=out, timeout=30)
-    until(lambda: answers_options(), 20, 'the RTSP port answers')
+    until(lambda: answers_options(), 60, 'the RTSP port answers')
+    # Who asks before is told that the camera is down.
+    until(lambda: all(f'cam{i}: ready, ' in log() for i in (0, 1)), 40, 'both cameras are ready')
 
 
 def answers_options():
     try:
-        client = rtsp.Client('cam0', timeout=5)
+        client = rtsp.Client('cam0', timeout=20)
         try:
             return client.request('OPTIONS')[0] == 200
         finally:
@@ -100,6 +102,14 @@ def player(viewer, camera, frames, limit=90, size='1920x1080'):
          f'-f rawvideo -pix_fmt gray - 2>/run/ffmpeg-{viewer} | '
          f'stdbuf -oL /usr/libexec/volet-tests/tagread --format gray --size {size} 2>/dev/null'],
         stdout=subprocess.PIPE, text=True)
+
+
+def end_players(viewer):
+    """This viewer's ffmpegs are told to end: the shells before them would leave them behind."""
+    for pid in processes('ffmpeg'):
+        with contextlib.suppress(OSError):
+            if f'rtsp://{viewer}:'.encode() in pathlib.Path(f'/proc/{pid}/cmdline').read_bytes():
+                os.kill(pid, signal.SIGTERM)
 
 
 class Watcher:
