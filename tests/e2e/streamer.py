@@ -120,7 +120,7 @@ class Watcher:
         self.reader = threading.Thread(target=lambda: self.lines.extend(self.pipe.stdout))
         self.reader.start()
 
-    def wait(self, frames, timeout=40):
+    def wait(self, frames, timeout=60):
         until(lambda: len(self.lines) >= frames, timeout, f'{frames} frames are displayed')
 
     def tags(self):
