@@ -38,24 +38,28 @@ rate = 1
 
 
 def start():
-    streamer.start(groups=PROFILES)
+    # How old a frame may get is not what is tested.
+    streamer.start(extra='age-limit-ms = 15000\n', groups=PROFILES)
 
 
 def client(viewer, path, **kwargs):
     return rtsp.Client(path, viewer, streamer.PASSWORDS[viewer], **kwargs)
 
 
-def units(viewer_client, seconds):
-    """Kinds and sizes of the H.264 units that come in so long: (time, kind, last of its frame, bytes)."""
+def units(viewer_client, seconds, last=None):
+    """
+    The H.264 units that come in so long, or until one of the kind `last`: (time, its frame's RTP stamp,
+    kind, last of its frame, bytes).
+    """
     out, end = [], time.monotonic() + seconds
-    while time.monotonic() < end:
+    while time.monotonic() < end and (not out or last is None or out[-1][2] != last):
         channel, packet = viewer_client.packet()
         if channel != 0:
             continue
         kind, first = packet[12] & 31, True
         if kind == 28:                                          # FU-A: the unit's kind is in its header
             kind, first = packet[13] & 31, packet[13] & 0x80
-        out.append((time.monotonic(), kind if first else 0, packet[1] >> 7, len(packet)))
+        out.append((time.monotonic(), int.from_bytes(packet[4:8], 'big'), kind if first else 0, packet[1] >> 7, len(packet)))
     return out
 
 
@@ -133,21 +137,22 @@ def test_key_first():
     other.close()
     notes, other = [], client('alice', 'cam0/video')
     other.play()
+    # Read until the streamer ends: a viewer who reads nothing is cut, and then each join starts the sensor.
+    threading.Thread(target=streamer.rest, args=(other.socket,), daemon=True).start()
     for attempt in range(4):
         viewer = client('bob', 'cam0/video', timeout=20)
         assert viewer.setup()[0] == 200, streamer.log()[-2000:]
         began = time.monotonic()
         assert viewer.request('PLAY')[0] == 200
-        seen = units(viewer, 2.5)
-        kinds = [kind for _, kind, _, _ in seen if kind]
+        seen = units(viewer, 20, last=1)
+        kinds = [kind for _, _, kind, _, _ in seen if kind]
+        tap.in_time(1 in kinds, f'no difference came: {kinds}')
         # The parameter sets may come twice: the payloader's and the encoder's, which are the same.
         assert kinds[:2] == [7, 8] and next(k for k in kinds if k not in (7, 8)) == 5, \
             f'it began with {kinds[:6]}'
-        assert 1 in kinds, f'no difference came: {kinds}'
-        joined = next(when for when, kind, _, _ in seen if kind == 5)
+        joined = next(when for when, _, kind, _, _ in seen if kind == 5)
         notes.append(f'join {attempt}: key frame {1000 * (joined - began):.0f} ms after PLAY')
         viewer.close()
-    other.close()
     return notes
 
 
@@ -163,12 +168,12 @@ def play_and_pause(stop, count):
 
 
 def watch(viewer, seconds):
-    """Frames a second and kbit/s of a viewer in so long, and how many key frames were among them."""
+    """Frames a second and kbit/s of a viewer in so long, how many key frames were among them, and of how many seconds."""
     began = time.monotonic()
     seen = units(viewer, seconds)
     span = time.monotonic() - began
-    return (sum(last for _, _, last, _ in seen) / span, sum(n for *_, n in seen) * 8 / 1000 / span,
-            sum(kind == 5 for _, kind, _, _ in seen))
+    return (sum(last for _, _, _, last, _ in seen) / span, sum(n for *_, n in seen) * 8 / 1000 / span,
+            sum(kind == 5 for _, _, kind, _, _ in seen), (seen[-1][1] - seen[0][1]) % 2 ** 32 / 90000)
 
 
 def test_greedy():
@@ -185,15 +190,16 @@ def test_greedy():
     stop.set()
     thread.join()
     viewer.close()
-    assert pressed[2] <= 9, f'{pressed[2]} key frames in 8 s'
+    keys, seconds = pressed[2:]             # by the frames' own times: they may come late, and then at once
+    assert keys <= 1.1 + seconds, f'{keys} key frames in {seconds:.1f} s'
     notes = [f'{name}: {rate:.2f} frames/s, {kbit:.0f} kbit/s, {keys} key frames'
-             for name, (rate, kbit, keys) in (('calm', calm), ('pressed', pressed))]
+             for name, (rate, kbit, keys, _) in (('calm', calm), ('pressed', pressed))]
     return [*notes, f'{count[0]} times PLAY and PAUSE']
 
 
 def test_whole():
     """H.264 at the camera's own size, as many as two emulated processors can do beside another board"""
-    streamer.start(extra='age-limit-ms = 15000\n', groups=PROFILES)
+    start()
     shown = streamer.seen('alice', 'cam0/whole', 12)
     streamer.only_own(shown, 0, 12)
     seconds = (shown[-1]['time_ns'] - shown[2]['time_ns']) / 1e9
