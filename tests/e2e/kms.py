@@ -117,8 +117,18 @@ def shows(screen, camera, size=None, timeout=60):
     return tag
 
 
+def of_user(name, uid):
+    """Processes of this name and user; who ends meanwhile is not among them."""
+    found = []
+    for pid in processes(name):
+        with contextlib.suppress(OSError):
+            if uid_of(pid) == uid:
+                found.append(pid)
+    return found
+
+
 def kms_of(index):
-    return [pid for pid in processes('volet-kms') if uid_of(pid) == 60960 + index]
+    return of_user('volet-kms', 60960 + index)
 
 
 # ---- the device, as a program of anybody's would use it ----------------------------------------
@@ -344,7 +354,7 @@ def test_kill():
 
 
 def cameras_of(index):
-    return [pid for pid in processes('volet-cam') if uid_of(pid) == 60900 + index]
+    return of_user('volet-cam', 60900 + index)
 
 
 def one_kill(dice, audit):
@@ -393,7 +403,7 @@ def stale():
     """
     ended = 'the camera gave no frame for'
     shows(HALL, 0)
-    count, stopped = log().count(ended), [p for p in processes('volet-cam') if uid_of(p) == 60900]
+    count, stopped = log().count(ended), cameras_of(0)
     for pid in stopped:
         os.kill(pid, signal.SIGSTOP)
     try:
