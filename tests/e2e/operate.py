@@ -18,7 +18,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import rtsp                                                                     # noqa: E402
 import tap                                                                      # noqa: E402
-from streamer import (PASSWORDS, log, only_own, player, processes, seen, start, stop, tags,
+from streamer import (PASSWORDS, end_players, log, only_own, player, processes, seen, start, stop, tags,
                    until)                                                       # noqa: E402
 
 CONFIGURATION = pathlib.Path('/etc/volet/volet.conf')
@@ -81,10 +81,11 @@ def watched(status):
 def test_status():
     """voletctl status says what is: cameras, memory, sessions, in words and as JSON"""
     start(extra=PATIENT)
-    pipe = player('alice', 'cam0', 30)
+    pipe = player('alice', 'cam0', 3000)
     # The camera tells its figures and the session its own each second, not at the same moment.
     status = until(lambda: watched(json.loads(voletctl('--json', 'status'))), 20, 'alice watches')
     table = voletctl('status')
+    end_players('alice')
     tags(pipe)
     cameras = {c['name']: c for c in status['cameras']}
     session, = status['sessions']
