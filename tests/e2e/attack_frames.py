@@ -13,13 +13,12 @@ import re
 import signal
 import socket
 import sys
-import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import cam                                                                      # noqa: E402
 import tap                                                                      # noqa: E402
-from evil import Session, inode, programs                                       # noqa: E402
-from streamer import (LOOSE, NORMAL, only_own, processes, seen, start, stop)                     # noqa: E402
+from evil import PATIENT, Session, inode, programs                              # noqa: E402
+from streamer import LOOSE, NORMAL, log, only_own, processes, seen, start, stop, until          # noqa: E402
 
 # ---- an ended session that kept everything -------------------------------------------------------
 
@@ -36,7 +35,8 @@ class Keeper:
         for pid in processes('volet-rtsp'):
             os.kill(pid, signal.SIGKILL)
         assert evil.ended() == 'session program exited'
-        time.sleep(0.5)
+        # Nothing is written for it once the camera has said what it was given.
+        until(lambda: f'session {evil.id.hex()} was given' in log(), 20, 'the camera has ended it')
         self.before = bytes(self.map)
 
     def changed(self):
@@ -72,7 +72,7 @@ def memory_inodes(pid):
 
 def test_kept_bites():
     """Memory lent again: an ended session that kept its mapping watches the next one's frames"""
-    start(LOOSE, programs(session='evil-session'))
+    start(LOOSE, programs(session='evil-session'), extra=PATIENT)
     keeper = Keeper()
     inodes = next_sessions()
     assert keeper.changed(), 'the fault did not bite'
@@ -83,7 +83,7 @@ def test_kept_bites():
 
 def test_kept_held():
     """An ended session that kept every descriptor and mapping sees no later byte of anyone's"""
-    start(NORMAL, programs(session='evil-session'))
+    start(NORMAL, programs(session='evil-session'), extra=PATIENT)
     keeper = Keeper()
     for fd in keeper.control, keeper.viewer, keeper.frames:
         keeper.heard(fd)
@@ -123,7 +123,7 @@ def test_tail_bites():
         viewer = it.grant()
         viewer.say(cam.START)
         try:
-            it.run(20)
+            it.run(60)
         except AssertionError as error:
             assert 'tail' in str(error)
             return [f'after {len(viewer.frames)} frames']
@@ -136,7 +136,8 @@ def test_tail_held():
         viewer = it.grant()
         viewer.say(cam.START)
         it.run(20)
-        assert len(viewer.frames) >= 20
+        it.run(60, lambda: len(viewer.frames) >= 20)
+        tap.in_time(len(viewer.frames) >= 20, f'{len(viewer.frames)} frames')
     return [f'{len(viewer.frames)} frames']
 
 
