@@ -150,7 +150,7 @@ def streamer():
             'setpriv', '--reuid=69800', '--regid=69800', '--clear-groups', '--no-new-privs',
             *command_of('voletd.service'))], stdout=out, stderr=out)
     try:
-        until(lambda: 'ready' in log.read_text(), log)
+        until(lambda: 'test-0: ready, ' in log.read_text(), log)
         yield log
     finally:
         for process in (daemon, spawn):
