@@ -18,6 +18,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import picture                                                                  # noqa: E402
+import streamer                                                                 # noqa: E402
 import tap                                                                      # noqa: E402
 
 CAM = '/usr/libexec/volet/volet-cam'
@@ -111,7 +112,7 @@ class Camera:
     def grant(self, camera='cam0', **kwargs):
         session = Viewer(self.bus, camera, **kwargs)
         self.sessions.append(session)
-        self.run(3, lambda: session.memory or session.ended is not None)
+        self.run(20, lambda: session.memory or session.ended is not None)
         return session
 
     def close(self):
@@ -218,6 +219,22 @@ def opener(seconds=2):
     return done.returncode, done.stdout.strip().splitlines()[-1:] + done.stderr.splitlines()
 
 
+def watched():
+    """What it says once it sees live frames: a program that was just started may be late to stream."""
+    return streamer.until(lambda: (tried := opener())[0] == 0 and tried[1], 40, 'the second opener sees frames')
+
+
+@contextlib.contextmanager
+def mmap_user():
+    """Another program that streams from the node, once it does, and what the second opener says of it."""
+    with subprocess.Popen(['v4l2-ctl', '-d', node_of('camsim0-nv12'), '--stream-mmap', '--stream-to=/dev/null'],
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as user:
+        try:
+            yield user, watched()
+        finally:
+            user.kill()
+
+
 def bad_sections():
     """What a camera section gets wrong is said with what to write instead."""
     cases = [
@@ -266,14 +283,14 @@ def controls_are_set():
 def power_follows():
     """The sensor has power while somebody watches and at no other time."""
     def power(wanted):
-        cam.run(4, lambda: POWER.read_text().strip() == wanted)
+        cam.run(20, lambda: POWER.read_text().strip() == wanted)
         assert POWER.read_text().strip() == wanted, f'not {wanted}'
     with Camera() as cam:
         cam.started()
         power('suspended')
         viewer = cam.grant()
         cam.run(1)
-        power('suspended')
+        assert POWER.read_text().strip() == 'suspended', 'a grant alone gives it power'
         for _ in range(2):
             seen = len(viewer.frames)
             viewer.say(START)
@@ -282,8 +299,8 @@ def power_follows():
             power('active')
             viewer.say(STOP)
             power('suspended')
-        cam.run(1.2)
-        assert not cam.stats['streaming'] and not cam.stats['memory']
+        cam.run(20, lambda: not cam.stats['streaming'] and not cam.stats['memory'])
+        assert not cam.stats['streaming'] and not cam.stats['memory'], cam.stats
 
 
 def frames_are_its_own():
@@ -303,7 +320,8 @@ def frames_are_its_own():
         ages = sorted(age / 1e6 for _, _, age in a.frames)
         cam.run(1.2)
         assert cam.stats['memory'] == UDMABUF and cam.stats['encoded'] <= cam.stats['captured']
-        assert cam.stats['encoded'] < len(a.frames) + len(b.frames)
+        # On a slow board a viewer may have no free slot: then an encode is for the other alone.
+        tap.in_time(cam.stats['encoded'] < len(a.frames) + len(b.frames), f'an encode for each viewer: {cam.stats}')
         for viewer in a, b:
             camera, _seq, when = viewer.tag()
             # vb2 has its stamps in microseconds here.
@@ -327,11 +345,15 @@ def slow_loses_its_own():
         slow.say(START)
         quick.say(START)
         cam.run(30, lambda: len(quick.frames) >= 15)
-        cam.run(1.2)
-        assert len(slow.frames) == 4 and cam.accounts[slow.id]['lost'] >= 9
-        assert cam.accounts[quick.id]['lost'] == 0
+        cam.run(20, lambda: len(cam.accounts) == 2 and cam.accounts[slow.id]['lost'] >= 9 and
+                cam.accounts[quick.id]['frames'] >= 15)
+        assert len(slow.frames) == 4 and cam.accounts[slow.id]['lost'] >= 9, cam.accounts
+        lost, oldest = cam.accounts[quick.id]['lost'], max(age for *_, age in quick.frames) / 1e9
+        # Who is so late to take frames, or to be given one, holds all its slots as well.
+        tap.in_time(not lost or oldest < 0.5, f'{lost} frames lost, the oldest taken after {oldest:.1f} s')
+        assert not lost, cam.accounts
         slow.say(RELEASE, 0, 99)
-        cam.run(3, lambda: slow.ended is not None and cam.accounts[slow.id]['ended'])
+        cam.run(20, lambda: slow.ended is not None and cam.accounts[slow.id]['ended'])
         assert slow.ended == STALE and cam.accounts[slow.id]['ended'] == STALE and quick.ended is None
 
 
@@ -349,13 +371,8 @@ def privileges():
 
 def second_opener():
     """Who else opens the node watches an MMAP user, and sees nothing of volet-cam."""
-    node = node_of('camsim0-nv12')
-    with subprocess.Popen(['v4l2-ctl', '-d', node, '--stream-mmap', '--stream-to=/dev/null'],
-                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as other:
-        time.sleep(2)
-        bites = opener()
-        other.kill()
-    assert bites[0] == 0, bites
+    with mmap_user() as (_, bites):
+        pass
     with Camera() as cam:
         viewer = cam.started().grant()
         viewer.say(START)
@@ -365,7 +382,7 @@ def second_opener():
         cam.run(10, lambda: len(viewer.frames) > seen + 2)
         assert holds[0] == 1 and holds[1][0].startswith('mapped 0 of 4'), holds
         assert len(viewer.frames) > seen + 2
-    return [f'an MMAP user: {bites[1]}', f'volet-cam: {holds[1]}']
+    return [f'an MMAP user: {bites}', f'volet-cam: {holds[1]}']
 
 
 def picture_words(viewer):
@@ -381,12 +398,12 @@ def fault(cam, viewer, cause, begin, end, words):
     then one a second; afterwards frames again, and the first is not from before. Returns after how
     many seconds the picture came, and a note.
     """
-    cam.run(10, lambda: len(viewer.frames) > 2)
+    cam.run(20, lambda: len(viewer.frames) > 2)
     assert len(viewer.frames) > 2
     viewer.generated.clear()
     began = time.monotonic_ns()
     begin()
-    cam.run(10, lambda: viewer.generated)
+    cam.run(20, lambda: viewer.generated)
     first = (viewer.generated[0] - max(began, viewer.frames[-1][1])) / 1e9
     cam.run(20, lambda: len(viewer.generated) == 5)
     pauses = [b - a for a, b in zip(viewer.generated, viewer.generated[1:])]
@@ -398,17 +415,17 @@ def fault(cam, viewer, cause, begin, end, words):
     assert said[:2] == ['NO SIGNAL', words] and said[3] == 'CAMERA CAM0', said
     late = cam.grant()                          # a session that comes now gets the picture too
     late.say(START)
-    cam.run(3, lambda: late.generated)
+    cam.run(20, lambda: late.generated)
     assert late.generated and not late.frames
     why, seen, ended = cam.fault, len(viewer.frames), time.monotonic_ns()
     end()
-    cam.run(15, lambda: len(viewer.frames) > seen)
+    cam.run(20, lambda: len(viewer.frames) > seen)
     assert len(viewer.frames) > seen, f'no frame came back: {cam.fault}'
     _, captured, age = viewer.frames[seen]
     assert captured > viewer.generated[-1]
     tap.in_time(age < 2e9, f'a frame of {age / 1e9:.1f} s')
     assert abs(viewer.tag()[2] - viewer.frames[-1][1]) < 1000, 'the picture is not of its time'
-    cam.run(1.2)
+    cam.run(20, lambda: cam.signal == LIVE and cam.stats['generated'] >= len(viewer.generated))
     assert cam.signal == LIVE and cam.stats['generated'] >= len(viewer.generated) and viewer.ended is None
     late.say(STOP)
     return first, f'{words.lower()}: first picture {first:.2f} s after the last frame, frames again ' \
@@ -457,19 +474,15 @@ def no_signal():
 
 def busy_node():
     """Another program on the node: said so, and when it ends the frames come."""
-    node = node_of('camsim0-nv12')
-    with subprocess.Popen(['v4l2-ctl', '-d', node, '--stream-mmap', '--stream-to=/dev/null'],
-                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as other:
-        time.sleep(1.5)
-        with Camera() as cam:
-            viewer = cam.started().grant()
-            viewer.say(START)
-            cam.run(5, lambda: viewer.generated)
-            assert cam.signal == BUSY and 'stop it)' in cam.fault and viewer.generated, cam.fault
-            assert picture_words(viewer)[1] == 'IN USE BY ANOTHER PROGRAM'
-            other.kill()
-            cam.run(10, lambda: viewer.frames)
-            assert viewer.frames and viewer.tag()[0] == 0, cam.fault
+    with mmap_user() as (other, _), Camera() as cam:
+        viewer = cam.started().grant()
+        viewer.say(START)
+        cam.run(20, lambda: viewer.generated)
+        assert cam.signal == BUSY and 'stop it)' in cam.fault and viewer.generated, cam.fault
+        assert picture_words(viewer)[1] == 'IN USE BY ANOTHER PROGRAM'
+        other.kill()
+        cam.run(20, lambda: viewer.frames)
+        assert viewer.frames and viewer.tag()[0] == 0, cam.fault
 
 
 def contiguous():
@@ -484,9 +497,7 @@ def contiguous():
         cam.run(1.2)
         assert cam.stats['memory'] == MMAP
         assert 'which is WEAKER' in pathlib.Path('/run/cam.log').read_text()
-        bites = opener()
-        assert bites[0] == 0, bites
-        return [f'the second opener: {bites[1]}']
+        return [f'the second opener: {watched()}']
 
 
 def main():
