@@ -17,6 +17,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import cam                                                                      # noqa: E402
 import sources                                                                  # noqa: E402
+import streamer                                                                 # noqa: E402
 import tap                                                                      # noqa: E402
 
 cam.CAM = '/usr/libexec/volet-formats/volet-cam'
@@ -81,7 +82,7 @@ def watch(camera, viewers, frames, seconds=60):
         viewer.say(cam.START)
     camera.run(seconds, lambda: camera.failed or all(len(own(v)) >= frames for v in viewers))
     assert not camera.failed, camera.failed
-    assert all(len(own(v)) >= frames for v in viewers), [len(own(v)) for v in viewers]
+    tap.in_time(all(len(own(v)) >= frames for v in viewers), f'{[len(own(v)) for v in viewers]} frames')
 
 
 def shown(viewer, size):
@@ -118,7 +119,9 @@ def test_decoded():
         watch(camera, [b], 8)
         camera.run(1.2)
         took = camera.stats['encode_ns'] / 1e6
-        assert camera.stats['encoded'] < len(a.kept) + len(b.kept), 'an encode for each viewer'
+        # On a slow board a viewer may have no free slot: then an encode is for the other alone.
+        encoded, given = camera.stats['encoded'], len(a.kept) + len(b.kept)
+        tap.in_time(encoded < given, f'an encode for each viewer: {encoded} for {given} frames')
         assert camera.stats['memory'] == cam.UDMABUF and not camera.stats['errors'], camera.stats
         for viewer in a, b:
             viewer.say(cam.STOP)
@@ -223,8 +226,11 @@ def test_drain():
 
 
 def attack(*args):
+    """What was seen; None where there is no such descriptor."""
     done = subprocess.run([f'{TESTS}/m2m-opener', *map(str, args)], capture_output=True, text=True, timeout=60,
                           check=False)
+    if 'no descriptor' in done.stderr:
+        return None
     found = re.search(r'known (\d+) mapped (\d+) exported (\d+) live (\d+)', done.stdout)
     assert found, f'{done.stdout} {done.stderr}'
     return dict(zip(('known', 'mapped', 'exported', 'live'), map(int, found.groups())))
@@ -237,11 +243,13 @@ def test_steal_bites():
                            '--stream-out-mmap', '--stream-out-pattern=0', '--stream-out-hor-speed=3',
                            '--stream-to=/dev/null'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as user:
         try:
-            time.sleep(2)
-            stolen, opened = attack('steal', user.pid, encoder), attack('open', encoder)
+            # It may be late to open and to stream.
+            stolen = streamer.until(lambda: (seen := attack('steal', user.pid, encoder)) and seen['live'] and seen, 40,
+                                    'the fault bites')
+            opened = attack('open', encoder)
         finally:
             user.kill()
-    assert stolen['live'] and stolen['mapped'], f'the fault did not bite: {stolen}'
+    assert stolen['mapped'], stolen
     assert opened['known'] == 0, opened
     return [f'stolen descriptor: {stolen}', f'second open: {opened}']
 
