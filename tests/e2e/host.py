@@ -41,11 +41,12 @@ def numbers(text):
 def test_rate():
     """Two clients at once: each gets at least 5 distinct 1080p frames a second, in order, of its camera"""
     clients = [play(SECONDS), play(SECONDS)]
-    notes = []
-    for client in clients:
-        text = client.communicate(timeout=90)[0]
+    texts = [client.communicate(timeout=90)[0] for client in clients]
+    notes, rates = [], []
+    for text in texts:
         frames = numbers(text)
         assert 'unreadable' not in text and 'torn' not in text, 'an unreadable frame'
+        tap.in_time(len(frames) > 1, f'{len(frames)} frames')
         assert {f['camera'] for f in frames} == {0}
         assert all(a['seq'] < b['seq'] for a, b in zip(frames, frames[1:])), 'order, or a frame twice'
         times = [f['time_ns'] for f in frames]
@@ -53,7 +54,8 @@ def test_rate():
         gaps = [b - a for a, b in zip(times, times[1:])]
         notes.append(f'{len(frames)} distinct frames, {rate:.1f} frames/s, median gap '
                      f'{statistics.median(gaps) / 1e6:.0f} ms')
-        assert rate >= 5, notes
+        rates.append(rate)
+    tap.in_time(min(rates) >= 5, f'{notes}')
     return [*notes, *[line for line in board.lines if re.match(r'(volet: )?cam0: memory', line)][-2:]]
 
 
@@ -74,14 +76,22 @@ def distance(a, b):
     return diff[0], max(diff[1], diff[2])
 
 
+def tag_of_frame(path):
+    """Play one frame into this file; its tag. The streamer's own picture, of a busy board, is none."""
+    for _ in range(5):
+        subprocess.run(['ffmpeg', '-nostdin', '-v', 'error', '-y', '-rtsp_transport', 'tcp', '-i', URL, '-frames:v', '1',
+                        '-f', 'rawvideo', '-pix_fmt', 'yuvj420p', path], check=True, timeout=60)
+        said = subprocess.run([TAGREAD, '--format', 'gray'], input=path.read_bytes()[:1920 * 1080],
+                              capture_output=True, check=False).stdout.decode()
+        if 'no-signal' not in said:
+            return numbers(said)[0]
+    raise tap.TooSlow('five pictures of the streamer\'s own')
+
+
 def test_picture():
     """The picture is the scene's: upright, unmirrored, in its colours"""
     share = pathlib.Path('/tmp/frame.yuv')
-    subprocess.run(['ffmpeg', '-nostdin', '-v', 'error', '-y', '-rtsp_transport', 'tcp', '-i', URL, '-frames:v', '1',
-                    '-f', 'rawvideo', '-pix_fmt', 'yuvj420p', share], check=True, timeout=60)
-    luma = share.read_bytes()[:1920 * 1080]
-    tag = numbers(subprocess.run([TAGREAD, '--format', 'gray'], input=luma, capture_output=True,
-                                 check=True).stdout.decode())[0]
+    tag = tag_of_frame(share)
     subprocess.run(['unsquashfs', '-q', '-n', '-f', '-d', '/tmp/scenes', vm.scenes(), 'scene0.yuv'],
                    check=True, stdout=subprocess.DEVNULL)
     frames = pathlib.Path('/tmp/scenes/scene0.yuv').stat().st_size // (768 * 576 * 3 // 2)
