@@ -135,7 +135,8 @@ class Viewer:
     def __init__(self, bus, camera, age_limit_ms=2000, profile='jpeg'):
         self.id, self.holds = os.urandom(16), False
         self.sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.memory, self.ended, self.frames, self.jpeg = None, None, [], None
+        self.memory, self.ended, self.frames = None, None, []
+        self.jpeg = self.no_signal = None       # the newest frame, and the newest no-signal picture
         self.keeps, self.kept = False, []       # (flags, capture time, payload), where it keeps them
         self.generated = []                     # capture times of no-signal pictures, not in `frames`
         grant = struct.pack('<II16s32s32s32sQII', GRANT, 0, self.id, b'alice', camera.encode(),
@@ -167,13 +168,15 @@ class Viewer:
             assert session == self.id and self.memory[at:at + STAMP_SIZE] == data[8:8 + STAMP_SIZE]
             assert not self.checks_tail or self.memory[at + PAYLOAD + length:at + self.slot_size] == bytes(
                 self.slot_size - PAYLOAD - length), 'the tail is not zero'
-            self.jpeg = self.memory[at + PAYLOAD:at + PAYLOAD + length]
+            payload = self.memory[at + PAYLOAD:at + PAYLOAD + length]
             assert captured > max([0, *self.generated[-1:], *[f[1] for f in self.frames[-1:]]]), 'an older frame'
             if self.keeps:
-                self.kept.append((flags, captured, self.jpeg))
+                self.kept.append((flags, captured, payload))
             if flags & 2:                           # VOLET_STAMP_GENERATED
                 self.generated.append(captured)
+                self.no_signal = payload
             else:
+                self.jpeg = payload
                 self.frames.append((sequence, captured, now - captured))
             if not self.holds:
                 with contextlib.suppress(BrokenPipeError):
@@ -182,7 +185,7 @@ class Viewer:
             self.ended = struct.unpack_from('<I', data, 8)[0] if data else -1
 
     def tag(self):
-        """Camera and time that the newest picture itself says."""
+        """Camera, number and time that the newest frame itself says."""
         raw = subprocess.run(['ffmpeg', '-v', 'error', '-f', 'mjpeg', '-i', '-', '-f', 'rawvideo',
                               '-pix_fmt', 'gray', '-'], input=self.jpeg, capture_output=True, check=True)
         line = subprocess.run([f'{TESTS}/tagread'], input=raw.stdout, capture_output=True,
@@ -386,9 +389,9 @@ def second_opener():
 
 
 def picture_words(viewer):
-    """The words of the newest picture."""
+    """The words of the newest no-signal picture."""
     raw = subprocess.run(['ffmpeg', '-v', 'error', '-f', 'mjpeg', '-i', '-', '-f', 'rawvideo', '-pix_fmt', 'gray', '-'],
-                         input=viewer.jpeg, capture_output=True, check=True)
+                         input=viewer.no_signal, capture_output=True, check=True)
     return picture.read(raw.stdout, 1920, 1080)
 
 
