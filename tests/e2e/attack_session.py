@@ -303,7 +303,7 @@ def test_floods():
             def attack(name=name, reasons=reasons):
                 evil = Session()
                 with contextlib.suppress(OSError):
-                    evil.attempt(name, 4)
+                    evil.attempt(name, 30)      # until a tick in which as many could be read
                 reasons.append(evil.ended())
                 evil.close()
 
