@@ -39,10 +39,12 @@ echo clear >$kmemleak
 PARTS = {
     # What the kernel said is taken before it has something to say.
     'detectors': "dmesg >/host/results/dmesg.log\nLIMIT=1100 tap detectors /volet/debug/find_mutants\n",
-    'selftests': """for test in $(grep -Ev 'mutants|imx219' /volet/selftests/kselftest-list.txt | tr : /); do
+    'selftests': """/volet/stop-board && /volet/start-board 2 vmalloc faults=1 || exit 1
+for test in $(grep -Ev 'mutants|imx219' /volet/selftests/kselftest-list.txt | tr : /); do
 	watched "selftest-$(echo $test | tr / -)" /volet/selftests/$test
 done
 watched selftest-gc2053-sleep /volet/selftests/gc2053/sleep
+/volet/stop-board && /volet/start-board 2 || exit 1
 leaks selftest-leaks
 """,
     'buffers': """watched buffers-vmalloc /volet/selftests/debug/buffers
