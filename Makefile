@@ -25,7 +25,7 @@ help:
 	@echo 'make check     every test, 20 to 25 minutes; the last line is "N passed, N failed, N skipped"'
 	@echo '               ONLY="native operate:test_end" some parts of it, or some tests of a part'
 	@echo 'make check-debug the kernel modules on a kernel with KASAN, lockdep, kmemleak and fault injection:'
-	@echo '               that kernel is built once, 10 to 25 minutes and 200 MB of the cache; then an hour and a half'
+	@echo '               that kernel is built once, 10 to 25 minutes and 200 MB of the cache; then an hour and a half or two'
 	@echo '               CYCLES=1000 bind/unbind cycles, SECONDS=120 of random ioctls, ONLY="fail order"'
 	@echo 'make soak      the attacks at their full length, an hour or two'
 	@echo 'make mutants   are the sensor driver'"'"'s tests any good: 600 bugs in it, each to be caught; an hour,'
