@@ -17,8 +17,9 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import cam                                                                      # noqa: E402
 import tap                                                                      # noqa: E402
-from evil import PATIENT, Session, inode, programs                              # noqa: E402
-from streamer import LOOSE, NORMAL, log, only_own, processes, seen, start, stop, until          # noqa: E402
+from evil import Session, inode, programs                                       # noqa: E402
+from streamer import (LOOSE, NORMAL, PATIENT, log, only_own, processes, seen, start, stop,        # noqa: E402
+                      until)
 
 # ---- an ended session that kept everything -------------------------------------------------------
 

@@ -20,7 +20,7 @@ import audit                                                                    
 import rtpjpeg                                                                  # noqa: E402
 import rtsp                                                                     # noqa: E402
 import tap                                                                      # noqa: E402
-from streamer import (LOOSE, NORMAL, PASSWORDS, log, start, stop, until)        # noqa: E402
+from streamer import (LOOSE, NORMAL, PASSWORDS, PATIENT, log, start, stop, until)       # noqa: E402
 
 SOAK = 'SOAK' in os.environ
 DEBUG = pathlib.Path('/sys/kernel/debug/camsim/0')
@@ -28,7 +28,6 @@ TAGREAD = '/usr/libexec/volet-tests/tagread'
 WIDTH, HEIGHT = 1920, 1080
 CANARY = 0xa5
 KEPT, CANARIES = 1, 2       # fault_residue
-PATIENT = 'age-limit-ms = 15000\n'      # age is not what is tested, and the board may be slow
 # name: (file, value). Of the last, only the end is missing, and both tags are there.
 FAULTS = {'cut in half': ('short_lines', 540), 'two lines': ('short_lines', 2),
           'without its last lines': ('short_lines', 1078), 'damaged': ('crc', 'Y')}

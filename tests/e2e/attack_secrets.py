@@ -24,12 +24,11 @@ import rtsp                                                                     
 import rtsps                                                                    # noqa: E402
 import tap                                                                      # noqa: E402
 import streamer                                                                 # noqa: E402
-from streamer import LOOSE, NORMAL, PASSWORDS, log, processes, until            # noqa: E402
+from streamer import LOOSE, NORMAL, PASSWORDS, PATIENT, log, processes, until   # noqa: E402
 
 PATTERN = pathlib.Path('/proc/sys/kernel/core_pattern')
 CORES, TAKER = pathlib.Path('/run/cores'), pathlib.Path('/run/take-core')
-# Limits of time are not what is tested, and the board may be slow.
-EXTRA = rtsps.EXTRA + 'age-limit-ms = 15000\nauthentication-timeout-s = 60\n'
+EXTRA = rtsps.EXTRA + PATIENT
 CGROUP = pathlib.Path('/sys/fs/cgroup/volet')
 DEVICE = '/dev/ram0'
 DEVICE_KIB = 96 * 1024

@@ -21,8 +21,9 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tap                                                                      # noqa: E402
 from evil import (AUTH, CONTROL, END, FRAME_END, FRAMES, GET_NONCE, GRANTED, LEAVE, MEMORY,     # noqa: E402
-                  PATIENT, READY, SENT, TESTS, Session, programs)
-from streamer import NORMAL, Watcher, end_players, only_own, processes, start, stop, until      # noqa: E402
+                  READY, SENT, TESTS, Session, programs)
+from streamer import (NORMAL, PATIENT, Watcher, end_players, only_own, processes, start, stop,     # noqa: E402
+                      until)
 
 KILLED = 'killed'
 # How each attempt ends in the sandbox; all of them work outside, on things without protection.

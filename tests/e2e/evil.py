@@ -15,8 +15,6 @@ import rtsp
 import streamer
 
 TESTS = '/usr/libexec/volet-tests'
-# Limits of time are not what is tested, and the board may be slow.
-PATIENT = 'age-limit-ms = 15000\nauthentication-timeout-s = 60\n'
 CONTROL, FRAMES = 0, 1
 # userspace/common/protocol.h
 GET_NONCE, AUTH, SENT, LEAVE, NONCE, GRANTED, DENIED, END = 1, 2, 3, 4, 64, 65, 66, 67

@@ -39,7 +39,7 @@ rate = 1
 
 def start():
     # How old a frame may get is not what is tested.
-    streamer.start(extra='age-limit-ms = 15000\n', groups=PROFILES)
+    streamer.start(extra=streamer.PATIENT, groups=PROFILES)
 
 
 def client(viewer, path, **kwargs):

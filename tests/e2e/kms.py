@@ -27,12 +27,12 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import cam                                                                      # noqa: E402
 import tap                                                                      # noqa: E402
 from audit import Audit                                                          # noqa: E402
-from streamer import CROSS, NORMAL, UNCHECKED, log, processes, read_tags, start, stop, uid_of, until   # noqa: E402
+from streamer import (CROSS, NORMAL, PATIENT, UNCHECKED, log, processes, read_tags, start, stop,  # noqa: E402
+                      uid_of, until)
 
 HALL, YARD = ('display0', 1920, 1080), ('display1', 1280, 720)      # as tests/vm/check.py makes them
 CARDS = ['/dev/dri/card0', '/dev/dri/card1']
 DISPLAY_GID = 60002
-PATIENT = 'age-limit-ms = 15000\nauthentication-timeout-s = 60\n'
 SCREEN = '\n[profile {0}/screen]\ncodec = xrgb\nrate = 2\nsize = {1}\n'
 DISPLAY = '\n[display {0}]\ndevice = {1}\ncamera = {2}\nprofile = screen\n'
 ONE = SCREEN.format('cam0', '1920x1080') + DISPLAY.format('hall', CARDS[0], 'cam0')

@@ -56,7 +56,7 @@ def words():
 
 def away(driver, name):
     """Unbind and bind while a player watches. It may take the kernel a while: count from its end."""
-    streamer.start(extra='age-limit-ms = 15000\n')       # the session is to live on, on a slow board too
+    streamer.start(extra=streamer.PATIENT)
     watcher = Watcher()
     watcher.wait('live frames', 0, 40, lambda tag: tag)
     time.sleep(2)

@@ -18,13 +18,11 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import rtsp                                                                     # noqa: E402
 import tap                                                                      # noqa: E402
-from streamer import (PASSWORDS, end_players, log, only_own, player, processes, seen, start, stop, tags,
+from streamer import (PASSWORDS, PATIENT, end_players, log, only_own, player, processes, seen, start, stop, tags,
                    until)                                                       # noqa: E402
 
 CONFIGURATION = pathlib.Path('/etc/volet/volet.conf')
 ENDS = 24
-# Two cameras are much for two emulated processors.
-PATIENT = 'age-limit-ms = 15000\nauthentication-timeout-s = 60\n'
 
 
 def voletctl(*words, status=0):

@@ -46,10 +46,6 @@ def start(extra=''):
     streamer.until(lambda: 'volet-sign is ready' in streamer.log(), 20, 'the signer is ready')
 
 
-# Where age is not what is tested: the client here reads little, and the board may be slow.
-PATIENT = 'age-limit-ms = 15000\n'
-
-
 def context(name='tls'):
     """A client's that trusts one certificate, and checks the address in it."""
     return ssl.create_default_context(cafile=f'/host/{name}-cert.pem')
@@ -77,7 +73,7 @@ def player(viewer, camera, frames, limit=60):
 
 def test_two_viewers():
     """Two viewers of two cameras through TLS: each displays only their own"""
-    start(extra=PATIENT)
+    start(extra=streamer.PATIENT)
     pipes = [player('alice', 'cam0', 10), player('bob', 'cam1', 10)]
     for camera, pipe in enumerate(pipes):
         streamer.only_own(streamer.tags(pipe), camera, 10)
@@ -126,7 +122,7 @@ def tcp_sockets(pid):
 
 def test_processes():
     """Behind TLS the session program has no network socket; volet-tls has one, a uid, the filter"""
-    start(extra=PATIENT)
+    start(extra=streamer.PATIENT)
     plain = rtsp.Client('cam0', 'alice', streamer.PASSWORDS['alice'])
     plain.play()
     assert len(tcp_sockets(streamer.processes('volet-rtsp')[0])) == 1, 'the look finds nothing'
@@ -189,7 +185,7 @@ def test_key_bites():
 
 def test_key_held():
     """With a session open, the key is in volet-sign's memory and in no other program's"""
-    start(extra=PATIENT)
+    start(extra=streamer.PATIENT)
     client = Client('cam0', 'alice', streamer.PASSWORDS['alice'])
     client.play()
     client.read(20000)
@@ -250,7 +246,7 @@ def presented():
 
 def test_rotate():
     """A new certificate is taken at SIGHUP while a session goes on; a wrong one is not taken"""
-    start(extra=PATIENT)
+    start(extra=streamer.PATIENT)
     (daemon,) = streamer.processes('voletd')
     client = Client('cam0', 'alice', streamer.PASSWORDS['alice'])
     client.play()
@@ -287,7 +283,7 @@ def test_stalled():
 
 def test_kill():
     """A killed session with everything full: less than 64 kB more reach the viewer"""
-    start(extra=PATIENT)
+    start(extra=streamer.PATIENT)
     client = Client('cam0', 'alice', streamer.PASSWORDS['alice'], receive_buffer=4096)
     client.play()
     time.sleep(5)
