@@ -257,7 +257,8 @@ def push_out(load):
     """
     pids = [pid for name in PROGRAMS for pid in processes(name)]
     for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
+        with contextlib.suppress(ProcessLookupError):   # one that was just ending
+            os.kill(pid, signal.SIGSTOP)
     time.sleep(0.5)
     secrets = [*slices(load.reader), *slices(load.tls_reader), *credentials(), *key_bytes()]
     for _ in range(6):
@@ -267,7 +268,8 @@ def push_out(load):
     with open(DEVICE, 'rb') as device:
         data = device.read().rstrip(b'\0')
     for pid in pids:
-        os.kill(pid, signal.SIGCONT)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
     return out, data, secrets
 
 

@@ -124,7 +124,8 @@ int __wrap_ioctl(int fd, unsigned long request, void *arg)
 /* The device has a frame, of `age_ms` ago. */
 static void give(GBytes *frame, guint32 flags, guint age_ms)
 {
-	guint64 when = capture_now() / 1000 - age_ms * 1000;
+	/* A board may have been started just now. */
+	guint64 now = capture_now() / 1000, when = now > age_ms * 1000 ? now - age_ms * 1000 : 1;
 	struct v4l2_buffer *b = &node.ready[node.n_ready];
 	gsize size;
 	const guint8 *data = g_bytes_get_data(frame, &size);
@@ -195,7 +196,7 @@ static char *taken(struct capture *c)
 	struct capture_frame frame;
 	guint i;
 
-	while (capture_take(c, 5000 * MS, &frame, NULL) > 0) {
+	while (capture_take(c, 2000 * MS, &frame, NULL) > 0) {
 		g_assert_nonnull(frame.coded);
 		g_string_append_c(text, frame.key ? 'K' : 'd');
 		g_assert_true(capture_return(c, &frame, NULL));
