@@ -15,6 +15,7 @@
 
 #define BOARD_DEBUGFS	"/sys/kernel/debug/camsim"
 
+/* The monotonic clock, which buffers are stamped by */
 static inline int64_t now_ns(void)
 {
 	struct timespec ts;

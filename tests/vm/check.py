@@ -303,6 +303,7 @@ def kernel_side(tally, only):
         tally.program('roots', ['/src/tests/static/root-versions'])
         tally.program('device trees', ['/src/tests/static/device-trees'])
         tally.program('kernel configuration', ['/src/tests/static/kernel-config'])
+        tally.program('kernel log', [sys.executable, '-B', '/src/tests/static/kernel-log'])
         tally.program('recipes', [sys.executable, '-B', '/src/tests/packages/recipes.py', 'fast'])
         tally.program('mutants', [sys.executable, '-B', '/src/tests/mutants/generate.py', 'test'])
     if wanted(only, 'kunit'):
