@@ -17,6 +17,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import cam                                                                      # noqa: E402
 import rtsp                                                                     # noqa: E402
 import tap                                                                      # noqa: E402
 from streamer import (CROSS, NORMAL, PASSWORDS, PATIENT, UNCHECKED, Watcher, end_players, figures, log,  # noqa: E402
@@ -218,30 +219,11 @@ def test_vanish():
 
 # ---- memory and sockets --------------------------------------------------------------------
 
-def opener():
-    """Another program that opens camera 0's node and tries to map the frames."""
-    out = subprocess.run(['/usr/libexec/volet-tests/second-opener', 'platform:camsim-0', 'camsim0-nv12'],
-                         capture_output=True, text=True, timeout=60, check=False)
-    return out.returncode, out.stdout.strip() + out.stderr.strip()
-
-
-def watched():
-    """What it says once it sees frames: a program that was just started may be late to stream."""
-    return until(lambda: (tried := opener())[0] == 0 and tried[1], 40, 'the fault bites')
-
-
 def test_opener_bites():
     """A second opener of the node sees the frames of a program that uses MMAP buffers"""
     stop()
-    node = subprocess.run(['media-ctl', '-d', 'platform:camsim-0', '-e', 'camsim0-nv12'],
-                          capture_output=True, text=True, check=True).stdout.strip()
-    with subprocess.Popen(['v4l2-ctl', '-d', node, '--stream-mmap'],
-                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as user:
-        try:
-            text = watched()
-        finally:
-            user.kill()
-    return [text]
+    with cam.mmap_user() as (_, seen_by_other):
+        return seen_by_other
 
 
 def test_opener_held():
@@ -249,11 +231,11 @@ def test_opener_held():
     start(extra=PATIENT)
     watcher = Watcher('alice', 'cam0', 3000)
     watcher.wait(3)             # the node has its buffers
-    status, text = opener()
+    status, text = cam.opener()
     end_players('alice')
     watcher.tags()
     assert status == 1, text
-    return [text]
+    return text
 
 
 def send_until_full(victim):
@@ -351,11 +333,11 @@ def test_contiguous():
     start(extra=PATIENT)
     watcher = Watcher('alice', 'cam0', 3000)
     watcher.wait(3)
-    text = watched()
+    text = cam.watched()
     end_players('alice')
     only_own(watcher.tags(), 0, 3)
     assert 'WEAKER' in log(), log()[-3000:]
-    return [text]
+    return text
 
 
 TESTS = [test_two_viewers, test_crossing_bites, test_crossing_held, test_delay,
